@@ -1,0 +1,155 @@
+"""The contract between the evaluation and a model.
+
+A backend takes an *iterator* of requests and yields answers as they complete, in any order, each naming its
+request. It pulls as many requests as it can use at once (a token budget, free slots, open connections);
+that pull is what fills batches across test items and bounds memory. A request that fails yields a
+:class:`Failure` for itself; it never becomes a wrong answer and never takes other requests down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoglikelihoodRequest:
+    """Score ``continuation`` after ``context``."""
+
+    id: int
+    context: str
+    continuation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingRequest:
+    """Score a whole ``text``, in windows of the model's length."""
+
+    id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationSettings:
+    """How to generate. Greedy unless ``do_sample`` is set.
+
+    ``until`` are stop strings (the answer ends before the first of them), ``max_tokens`` bounds the new
+    tokens, ``extra`` are further arguments that a backend may know (``num_beams``, ``repetition_penalty`` …).
+    """
+
+    until: tuple[str, ...] = ()
+    max_tokens: int = 256
+    do_sample: bool = False
+    temperature: float = 0.0
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    extra: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """Continue ``context`` up to a stop string or a token limit."""
+
+    id: int
+    context: str
+    settings: GenerationSettings = field(default_factory=GenerationSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoglikelihoodAnswer:
+    """``logprob`` is the sum over the continuation's tokens, in nats; ``tokens`` the tokens the model read.
+
+    ``is_greedy`` is true where each token of the continuation is the model's most probable one.
+    """
+
+    id: int
+    logprob: float
+    is_greedy: bool
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingAnswer:
+    """``logprob`` of the whole text in nats; ``tokens`` the tokens the model read."""
+
+    id: int
+    logprob: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationAnswer:
+    """``text`` without the stop string; ``tokens`` read and generated."""
+
+    id: int
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """The request could not be answered; ``error`` says why, for a person."""
+
+    id: int
+    error: str
+
+
+Request = LoglikelihoodRequest | RollingRequest | GenerationRequest
+Answer = LoglikelihoodAnswer | RollingAnswer | GenerationAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """Where answers come from: goes into reports and baselines.
+
+    ``details`` are further facts in plain values (device, engine version, tokenizer hash, parameters …).
+    """
+
+    backend: str
+    name: str
+    revision: str | None = None
+    dtype: str | None = None
+    max_length: int | None = None
+    details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A model that answers requests. Implementations need not inherit from this class."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What this model is and what it runs on."""
+
+    def loglikelihood(
+        self, requests: Iterator[LoglikelihoodRequest]
+    ) -> Iterator[LoglikelihoodAnswer | Failure]:
+        """Score continuations after contexts."""
+
+    def loglikelihood_rolling(self, requests: Iterator[RollingRequest]) -> Iterator[RollingAnswer | Failure]:
+        """Score whole texts."""
+
+    def generate_until(self, requests: Iterator[GenerationRequest]) -> Iterator[GenerationAnswer | Failure]:
+        """Generate up to a stop string or a token limit."""
+
+    def close(self) -> None:
+        """Free the model's memory, processes and connections. Called once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendPlugin:
+    """What an entry point of the group ``pytest_lmeval.backends`` names. Importing it must be cheap.
+
+    ``options`` is a frozen dataclass whose fields, all with defaults, are the keys that may follow the name
+    in ``--lm-model=BACKEND:NAME,key=value``. ``open`` gets the name and an instance of it; only ``open`` may
+    import heavy packages. ``requires`` are the modules it needs and ``install`` the command that brings them.
+    """
+
+    summary: str
+    options: type[Any]
+    open: Callable[[str, Any], Backend]
+    requires: tuple[str, ...] = ()
+    install: str = ""
+    name_required: bool = True

@@ -1,0 +1,105 @@
+"""What an evaluated task is: values handed from scoring to the gate, the baseline and the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricValue:
+    """One aggregated metric.
+
+    ``value`` and ``stderr`` are in the metric's own unit (accuracies between 0 and 1); ``stderr`` is None where
+    no estimate exists. ``filter`` is the answer filter the metric was computed after, "none" for the default.
+    """
+
+    name: str
+    filter: str
+    value: float
+    stderr: float | None
+    higher_is_better: bool
+    n: int
+
+    @property
+    def key(self) -> str:
+        """``name`` for the default filter, else ``name,filter``."""
+        return metric_key(self.name, self.filter)
+
+
+def metric_key(name: str, filter_name: str) -> str:
+    """Spell a metric as users do: ``acc_norm``, or ``exact_match,strict-match`` after a named filter."""
+    return name if filter_name == "none" else f"{name},{filter_name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemResult:
+    """One document: how it was asked, what came back, how it scored.
+
+    ``index`` is the document's position in the evaluated split. The hashes are SHA-256 in hex: of the document,
+    of everything sent to the model for it, and of the expected answer. ``scores`` maps metric keys to per-document
+    values where the metric has them (0 or 1 for accuracies). ``margin`` is the log-probability of the gold
+    choice minus that of the best other (nats), None where there are no choices.
+    """
+
+    index: int
+    document_hash: str
+    prompt_hash: str
+    target_hash: str
+    scores: Mapping[str, float]
+    margin: float | None
+    prompt: str
+    target: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettings:
+    """What determines the questions: recorded so that two results are compared only if this agrees."""
+
+    dataset: str
+    dataset_config: str | None
+    split: str
+    num_fewshot: int
+    seed: int
+    limit: str | None
+    output_type: str
+    generation: Mapping[str, Any] | None
+    task_hash: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """One evaluated task. ``n`` documents were asked out of ``total`` in the split.
+
+    A group's aggregate is a result too: it has ``members`` (its leaf tasks) and no items of its own.
+    """
+
+    task: str
+    n: int
+    total: int
+    metrics: tuple[MetricValue, ...]
+    main_metric: str
+    items: tuple[ItemResult, ...]
+    settings: TaskSettings
+    tokens: int = 0
+    seconds: float = 0.0
+    members: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def metric(self, key: str) -> MetricValue:
+        """Find a metric by ``name`` or ``name,filter``.
+
+        A bare name also finds the metric after a named filter where there is only one such.
+        Raises KeyError, with the keys that exist, where nothing or more than one thing matches.
+        """
+        exact = [m for m in self.metrics if key in (m.key, f"{m.name},{m.filter}")]
+        loose = exact or [m for m in self.metrics if m.name == key]
+        if len(loose) == 1:
+            return loose[0]
+        found = "several filters of" if loose else "no"
+        raise KeyError(
+            f"{self.task} has {found} {key!r}; its metrics are {', '.join(m.key for m in self.metrics)}"
+        )
