@@ -1,1 +1,78 @@
-"""The pytest plugin."""
+"""The pytest hooks, thin. Importing this module is what every pytest run of every user pays for.
+
+Nothing here imports torch, transformers, datasets, numpy or jinja2; the modules that do are imported by the hooks
+that run only where a model was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_lmeval.check import Judged
+from pytest_lmeval.errors import UserError
+from pytest_lmeval.fixtures import lm, lm_evaluate, lm_result, lm_runner, lm_verdict
+from pytest_lmeval.options import add_options, read_settings
+from pytest_lmeval.state import SETTINGS
+
+if TYPE_CHECKING:
+    from pytest_lmeval.collection import TaskFile
+
+__all__ = ["lm", "lm_evaluate", "lm_result", "lm_runner", "lm_verdict"]
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the command line options and ini keys."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings; check the model's backend and keys before anything else happens."""
+    config.addinivalue_line(
+        "markers",
+        "lmeval(task, limit=None, num_fewshot=None, gen_kwargs=None, seed=None, gate=None): evaluate a task on the "
+        "model under test and judge it by the gate; every benchmark item carries this marker too",
+    )
+    try:
+        settings = read_settings(config)
+        if settings.model is not None:
+            from pytest_lmeval.backends.registry import resolve_plugin
+
+            resolve_plugin(settings.model)
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[SETTINGS] = settings
+    if settings.model is not None:
+        from pytest_lmeval.activation import activate
+
+        activate(config, settings)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> TaskFile | None:
+    """Collect task files below ``lm_task_paths``, and any that is named on the command line."""
+    if file_path.suffix not in _SUFFIXES:
+        return None
+    settings = parent.config.stash[SETTINGS]
+    named = parent.session.isinitpath(file_path)
+    below = any(file_path.is_relative_to(root) for root in settings.task_paths)
+    if not named and not (below and settings.model is not None):
+        return None
+    from pytest_lmeval.collection import TaskFile
+
+    return TaskFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Judge a test marked ``lmeval`` after its own body has passed."""
+    result = yield
+    if "lm_verdict" in pyfuncitem.funcargs and pyfuncitem.get_closest_marker("lmeval") is not None:
+        judged = pyfuncitem.funcargs["lm_verdict"]
+        if isinstance(judged, Judged) and not judged.passed:
+            pytest.fail(judged.explanation, pytrace=False)
+    return result

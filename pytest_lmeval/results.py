@@ -39,8 +39,10 @@ class ItemResult:
 
     ``index`` is the document's position in the evaluated split. The hashes are SHA-256 in hex: of the document,
     of everything sent to the model for it, and of the expected answer. ``scores`` maps metric keys to per-document
-    values where the metric has them (0 or 1 for accuracies). ``margin`` is the log-probability of the gold
-    choice minus that of the best other (nats), None where there are no choices.
+    values where the metric is their mean (0 or 1 for accuracies); what other metrics are made of stands under
+    ``key/numerator`` and ``key/denominator`` (perplexities: log-probability in nats, words or bytes) or
+    ``key/item``. ``margin`` is the log-probability of the gold choice minus that of the best other, in nats,
+    divided by the choice's length where the main metric does; None where there are no choices.
     """
 
     index: int
@@ -100,6 +102,4 @@ class TaskResult:
         if len(loose) == 1:
             return loose[0]
         found = "several filters of" if loose else "no"
-        raise KeyError(
-            f"{self.task} has {found} {key!r}; its metrics are {', '.join(m.key for m in self.metrics)}"
-        )
+        raise KeyError(f"{self.task} has {found} {key!r}; its metrics are {', '.join(m.key for m in self.metrics)}")

@@ -123,9 +123,7 @@ class Backend(Protocol):
     def info(self) -> ModelInfo:
         """What this model is and what it runs on."""
 
-    def loglikelihood(
-        self, requests: Iterator[LoglikelihoodRequest]
-    ) -> Iterator[LoglikelihoodAnswer | Failure]:
+    def loglikelihood(self, requests: Iterator[LoglikelihoodRequest]) -> Iterator[LoglikelihoodAnswer | Failure]:
         """Score continuations after contexts."""
 
     def loglikelihood_rolling(self, requests: Iterator[RollingRequest]) -> Iterator[RollingAnswer | Failure]:

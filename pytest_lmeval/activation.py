@@ -1,0 +1,55 @@
+"""What happens only where a model was chosen: paths, catalogue, runner, progress, reports, scheduling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_lmeval.backends.protocol import Backend
+from pytest_lmeval.backends.registry import open_backend
+from pytest_lmeval.collection import CollectionPlugin
+from pytest_lmeval.options import Settings
+from pytest_lmeval.progress import Progress
+from pytest_lmeval.reporting import ReportPlugin
+from pytest_lmeval.runner import Runner
+from pytest_lmeval.state import CATALOGUE, PROGRESS, RUNNER
+from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks
+
+
+def activate(config: pytest.Config, settings: Settings) -> None:
+    """Put the runner in place and register the plugins that a run with a model needs."""
+    model = settings.model
+    assert model is not None
+    progress = Progress(config)
+
+    def open_model() -> Backend:
+        with progress.loading(str(model)):
+            return open_backend(model)
+
+    config.stash[PROGRESS] = progress
+    config.stash[RUNNER] = Runner(open_model, observe=progress.observe)
+    config.stash[CATALOGUE] = Catalogue(_roots(settings))
+    _add_task_paths(config, settings)
+    config.pluginmanager.register(CollectionPlugin(config), "lmeval-collection")
+    config.pluginmanager.register(ReportPlugin(config), "lmeval-report")
+    if config.pluginmanager.hasplugin("xdist"):
+        from pytest_lmeval.xdist import SchedulerPlugin
+
+        config.pluginmanager.register(SchedulerPlugin(), "lmeval-xdist")
+
+
+def _roots(settings: Settings) -> list[Path]:
+    roots = [path for path in settings.task_paths if path.is_dir()]
+    builtin = builtin_tasks()
+    return roots if any(builtin.samefile(root) for root in roots) else [*roots, builtin]
+
+
+def _add_task_paths(config: pytest.Config, settings: Settings) -> None:
+    """Collect the task folders also where the project's ``testpaths`` does not name them."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    given = [(config.rootpath / arg.split("::")[0]).resolve() for arg in config.args]
+    for path in settings.task_paths:
+        if path.is_dir() and not any(path.resolve().is_relative_to(root) for root in given):
+            config.args.append(str(path))

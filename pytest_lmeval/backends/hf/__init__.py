@@ -1,0 +1,49 @@
+"""Causal language models through transformers. Importing this file imports neither torch nor transformers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_lmeval.backends.protocol import Backend, BackendPlugin
+
+INSTALL = "pip install 'pytest-lmeval[hf]'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HFOptions:
+    """The keys of ``--lm-model=hf:NAME,key=value``.
+
+    ``batch_tokens`` is how many tokens a batch may hold, padding included; ``batch_size`` caps its rows as
+    well. ``add_bos_token`` and ``prefix_token_id`` override what the tokenizer says. Log-probabilities are
+    taken in float32 whatever ``dtype`` is, so there is no option for that.
+    """
+
+    dtype: str = "auto"
+    device: str = "auto"
+    device_map: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+    tokenizer: str | None = None
+    max_length: int | None = None
+    batch_tokens: int | None = None
+    batch_size: int | None = None
+    add_bos_token: bool | None = None
+    prefix_token_id: int | None = None
+    attn_implementation: str | None = None
+    gguf_file: str | None = None
+
+
+def _open(name: str, options: HFOptions) -> Backend:
+    from pytest_lmeval.backends.hf.backend import HFBackend
+    from pytest_lmeval.backends.hf.model import load
+
+    return HFBackend(load(name, options), options)
+
+
+plugin = BackendPlugin(
+    summary="a causal language model through transformers: a hub id, a folder or a .gguf file",
+    options=HFOptions,
+    open=_open,
+    requires=("torch", "transformers"),
+    install=INSTALL,
+)

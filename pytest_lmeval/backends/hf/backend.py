@@ -1,0 +1,85 @@
+"""The hf backend: one loaded model behind the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_lmeval.backends.hf import HFOptions
+from pytest_lmeval.backends.hf.batching import Limits, free_memory
+from pytest_lmeval.backends.hf.encoding import Encoder
+from pytest_lmeval.backends.hf.generation import Generator
+from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
+from pytest_lmeval.backends.hf.model import Loaded
+from pytest_lmeval.backends.hf.rolling import loglikelihood_rolling
+from pytest_lmeval.backends.hf.scoring import Scorer
+from pytest_lmeval.backends.protocol import (
+    Failure,
+    GenerationAnswer,
+    GenerationRequest,
+    LoglikelihoodAnswer,
+    LoglikelihoodRequest,
+    ModelInfo,
+    RollingAnswer,
+    RollingRequest,
+)
+from pytest_lmeval.errors import BackendError
+
+
+class HFBackend:
+    """Answers requests with a transformers model in this process."""
+
+    def __init__(self, loaded: Loaded, options: HFOptions) -> None:
+        self._info = loaded.info
+        self._parts: _Parts | None = _Parts(loaded, options)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What this model is and what it runs on."""
+        return self._info
+
+    def loglikelihood(self, requests: Iterator[LoglikelihoodRequest]) -> Iterator[LoglikelihoodAnswer | Failure]:
+        """Score continuations after contexts."""
+        parts = self._open_parts
+        return loglikelihood(parts.encoder, parts.scorer, parts.limits, requests)
+
+    def loglikelihood_rolling(self, requests: Iterator[RollingRequest]) -> Iterator[RollingAnswer | Failure]:
+        """Score whole texts."""
+        parts = self._open_parts
+        return loglikelihood_rolling(parts.encoder, parts.scorer, parts.limits, requests)
+
+    def generate_until(self, requests: Iterator[GenerationRequest]) -> Iterator[GenerationAnswer | Failure]:
+        """Generate up to a stop string or a token limit."""
+        return self._open_parts.generator.generate(requests)
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self._parts = None
+        free_memory()
+
+    @property
+    def _open_parts(self) -> _Parts:
+        if self._parts is None:
+            raise BackendError(f"The model {self._info.name} is closed.")
+        return self._parts
+
+
+class _Parts:
+    """What works on the loaded model; dropped as a whole to free it.
+
+    Generation has limits of its own: memory that is too small for its kept keys and values says little about
+    scoring.
+    """
+
+    def __init__(self, loaded: Loaded, options: HFOptions) -> None:
+        vocabulary = _vocabulary(loaded.model)
+        self.limits = Limits.choose(options, loaded.device.type, vocabulary)
+        self.encoder = Encoder(loaded, options.add_bos_token)
+        self.scorer = Scorer(loaded, self.limits)
+        generation_limits = Limits.choose(options, loaded.device.type, vocabulary)
+        self.generator = Generator(loaded, self.encoder, generation_limits)
+
+
+def _vocabulary(model: Any) -> int:
+    config = getattr(model.config, "text_config", None) or model.config
+    return int(getattr(config, "vocab_size", 0))

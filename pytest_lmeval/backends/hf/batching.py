@@ -1,0 +1,157 @@
+"""From a stream of requests to batches that fit the memory."""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import torch
+
+from pytest_lmeval.backends.hf import HFOptions
+from pytest_lmeval.errors import BackendError
+
+# Requests pulled before the first batch runs: enough for batches of rows of equal length, few enough that a
+# test which stops early has not made the model work for long.
+WINDOW_BATCHES = 8
+WINDOW_REQUESTS = 2048
+
+# Tokens per batch, padding included. A CPU is busy with few; a GPU is not.
+BATCH_TOKENS = {"cuda": 16_384, "mps": 4_096, "cpu": 2_048}
+
+# Logits in a batch (rows x positions x vocabulary), in numbers of 4 bytes.
+BATCH_LOGITS = {"cuda": 2**30, "mps": 2**28, "cpu": 2**27}
+
+CHARACTERS_PER_TOKEN = 4
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Sized(Protocol):
+    """A row of a batch: the tokens it takes up and the positions whose logits are wanted."""
+
+    @property
+    def length(self) -> int:
+        """Tokens."""
+
+    @property
+    def outputs(self) -> int:
+        """Positions."""
+
+
+SizedT = TypeVar("SizedT", bound=Sized)
+
+
+@dataclass(slots=True)
+class Limits:
+    """How large a batch may be; shrinks when the memory turns out to be smaller.
+
+    ``tokens`` counts padding, ``outputs`` the positions with logits, ``rows`` is the user's cap.
+    """
+
+    tokens: int
+    outputs: int
+    rows: int | None = None
+
+    @classmethod
+    def choose(cls, options: HFOptions, device: str, vocabulary: int) -> Limits:
+        """Take the user's figures, else those for this kind of device; ``vocabulary`` is the logits' width."""
+        tokens = options.batch_tokens or BATCH_TOKENS.get(device, BATCH_TOKENS["cpu"])
+        logits = BATCH_LOGITS.get(device, BATCH_LOGITS["cpu"])
+        return cls(tokens, max(1, logits // max(1, vocabulary)), options.batch_size)
+
+    def fits(self, rows: int, longest: int, outputs: int) -> bool:
+        """Whether a batch of that shape is within the limits. One row always is: it must be tried."""
+        if rows == 1:
+            return True
+        within_rows = self.rows is None or rows <= self.rows
+        return within_rows and rows * longest <= self.tokens and rows * outputs <= self.outputs
+
+    def halve(self, batch: Sequence[Sized]) -> None:
+        """Learn that a batch of this shape was too large: half of it may not be."""
+        self.tokens = max(1, len(batch) * max(row.length for row in batch) // 2)
+        self.outputs = max(1, len(batch) * max(row.outputs for row in batch) // 2)
+
+
+def windows(requests: Iterator[T], characters: Callable[[T], int], limits: Limits) -> Iterator[list[T]]:
+    """Pull requests by windows of about ``WINDOW_BATCHES`` batches, at most ``WINDOW_REQUESTS``.
+
+    ``characters`` estimates a request's size before it is tokenized. Nothing is pulled ahead of need.
+    """
+    window: list[T] = []
+    size = 0
+    for request in requests:
+        window.append(request)
+        size += characters(request) // CHARACTERS_PER_TOKEN + 1
+        if size >= WINDOW_BATCHES * limits.tokens or len(window) >= WINDOW_REQUESTS:
+            yield window
+            window, size = [], 0
+    if window:
+        yield window
+
+
+def run_batches(
+    rows: Sequence[SizedT], limits: Limits, run: Callable[[list[SizedT]], Sequence[R]]
+) -> Iterator[tuple[SizedT, R | None]]:
+    """Run ``rows`` in their order, in batches within ``limits``; yield each with its result.
+
+    Out of memory halves the batch and the limits; a row that does not fit alone comes with None.
+    """
+    queue = deque(rows)
+    while queue:
+        batch = _take(queue, limits)
+        results = _attempt(run, batch)
+        if results is not None:
+            yield from zip(batch, results, strict=True)
+        elif len(batch) == 1:
+            yield batch[0], None
+        else:
+            limits.halve(batch)
+            queue.extendleft(reversed(batch))
+
+
+def _take(queue: deque[SizedT], limits: Limits) -> list[SizedT]:
+    batch: list[SizedT] = []
+    longest = outputs = 0
+    while queue:
+        longest, outputs = max(longest, queue[0].length), max(outputs, queue[0].outputs)
+        if not limits.fits(len(batch) + 1, longest, outputs):
+            break
+        batch.append(queue.popleft())
+    return batch
+
+
+def _attempt(run: Callable[[list[SizedT]], Sequence[R]], batch: list[SizedT]) -> Sequence[R] | None:
+    """Return the results, or None where the memory was too small."""
+    try:
+        return run(batch)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise BackendError(
+                f"The model failed on a batch of {len(batch)}: {type(error).__name__}: {error}"
+            ) from error
+    # Only here, past the except clause, is the traceback gone that kept the batch's tensors alive.
+    free_memory()
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA has a class for it; other devices a RuntimeError with a text."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")
+    )
+
+
+def free_memory() -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()

@@ -1,0 +1,106 @@
+"""Text to tokens: where a context ends and its continuation begins, and who gets a BOS token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pytest_lmeval.backends.hf.model import Loaded
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What the model reads and what it is scored on, in tokens.
+
+    The last ``len(targets)`` positions of ``inputs`` predict ``targets``.
+    """
+
+    inputs: Tokens
+    targets: Tokens
+
+
+class Encoder:
+    """The tokenizer of one model, with the rules by which lm-evaluation-harness uses it."""
+
+    def __init__(self, loaded: Loaded, add_bos_token: bool | None = None) -> None:
+        self.prefix: int = loaded.prefix_token_id
+        self.max_length: int = loaded.max_length
+        self._tokenizer = loaded.tokenizer
+        self._add_bos_token = add_bos_token
+        self._prefix_text: str = loaded.tokenizer.decode([self.prefix])
+        self._bos_text: str | None = loaded.tokenizer.bos_token
+
+    def texts(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        """Texts to score, each encoded once, with the special tokens that the tokenizer adds by itself.
+
+        A text that begins with the prefix token's text gets none: a chat template has put it there.
+        """
+        return self._encode(texts, self._prefix_text)
+
+    def prompts(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        """Texts to continue; never empty, because a model must read something."""
+        encoded = self._encode(texts, self._bos_text)
+        return {text: tokens or [self.prefix] for text, tokens in encoded.items()}
+
+    def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[Span | str]:
+        """Contexts with their continuations as spans; in place of one that cannot be scored, why."""
+        moved = [_move_whitespace(context, continuation) for context, continuation in pairs]
+        joint = self.texts(text for context, cont in moved if context for text in (context, context + cont))
+        alone = self._plain(cont for context, cont in moved if not context)
+        return [
+            self._span(*(_split(joint, context, cont) if context else self._start(alone[cont])))
+            for context, cont in moved
+        ]
+
+    def _start(self, tokens: list[int]) -> tuple[list[int], list[int]]:
+        """Without a context the prefix token stands for it, unless the continuation brings its own."""
+        return (tokens[:1], tokens[1:]) if tokens[:1] == [self.prefix] else ([self.prefix], tokens)
+
+    def _span(self, context: list[int], continuation: list[int]) -> Span | str:
+        if not continuation:
+            return "The continuation has no token of its own after this context, so it has no probability."
+        if len(continuation) > self.max_length:
+            return f"The continuation has {len(continuation)} tokens and the model reads {self.max_length} at most."
+        # Too long a text loses its beginning. The last token is only predicted, never read.
+        inputs = (context + continuation)[-(self.max_length + 1) :][:-1]
+        return Span(tuple(inputs), tuple(continuation))
+
+    def _encode(self, texts: Iterable[str], beginning: str | None) -> dict[str, list[int]]:
+        marked: list[str] = []
+        unmarked: list[str] = []
+        for text in dict.fromkeys(texts):
+            (marked if beginning and text.startswith(beginning) else unmarked).append(text)
+        return self._plain(marked) | self._batch(unmarked, self._add_bos_token)
+
+    def _plain(self, texts: Iterable[str]) -> dict[str, list[int]]:
+        return self._batch(list(dict.fromkeys(texts)), special=False)
+
+    def _batch(self, texts: list[str], special: bool | None) -> dict[str, list[int]]:
+        """Tokens of each text; ``special`` None leaves the choice to the tokenizer."""
+        if not texts:
+            return {}
+        chosen = {} if special is None else {"add_special_tokens": special}
+        encoded = self._tokenizer(
+            texts,
+            padding=False,
+            truncation=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,  # texts longer than the model are cut here, not by the tokenizer
+            **chosen,
+        )
+        return dict(zip(texts, encoded["input_ids"], strict=True))
+
+
+def _move_whitespace(context: str, continuation: str) -> tuple[str, str]:
+    """Whitespace at the end of the context starts the continuation: tokens carry their leading space."""
+    kept = context.rstrip()
+    return kept, context[len(kept) :] + continuation
+
+
+def _split(encoded: dict[str, list[int]], context: str, continuation: str) -> tuple[list[int], list[int]]:
+    """By token count. Where a token spans the border, the model reads the context as encoded alone."""
+    alone = encoded[context]
+    return alone, encoded[context + continuation][len(alone) :]

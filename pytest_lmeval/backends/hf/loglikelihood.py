@@ -1,0 +1,39 @@
+"""Scores of continuations after contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_lmeval.backends.hf.batching import Limits, windows
+from pytest_lmeval.backends.hf.encoding import Encoder, Span
+from pytest_lmeval.backends.hf.scoring import Scorer
+from pytest_lmeval.backends.protocol import Failure, LoglikelihoodAnswer, LoglikelihoodRequest
+
+Reply = LoglikelihoodAnswer | Failure
+
+
+def loglikelihood(
+    encoder: Encoder, scorer: Scorer, limits: Limits, requests: Iterator[LoglikelihoodRequest]
+) -> Iterator[Reply]:
+    """Answer ``requests``, window by window, each as soon as its batch has run."""
+    for window in windows(requests, _characters, limits):
+        yield from _score(encoder, scorer, window)
+
+
+def _score(encoder: Encoder, scorer: Scorer, window: list[LoglikelihoodRequest]) -> Iterator[Reply]:
+    spans: list[tuple[tuple[int, int], Span]] = []
+    encoded = encoder.pairs([(request.context, request.continuation) for request in window])
+    for request, span in zip(window, encoded, strict=True):
+        if isinstance(span, str):
+            yield Failure(id=request.id, error=span)
+        else:
+            spans.append(((request.id, len(span.inputs)), span))
+    for (number, tokens), score in scorer.score(spans):
+        if isinstance(score, str):
+            yield Failure(id=number, error=score)
+        else:
+            yield LoglikelihoodAnswer(id=number, logprob=score.logprob, is_greedy=score.is_greedy, tokens=tokens)
+
+
+def _characters(request: LoglikelihoodRequest) -> int:
+    return len(request.context) + len(request.continuation)

@@ -1,0 +1,245 @@
+"""Load a model and its tokenizer, and say what was loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from pytest_lmeval.backends.hf import HFOptions
+from pytest_lmeval.backends.hf.quiet import quiet
+from pytest_lmeval.backends.hf.source import Source, find
+from pytest_lmeval.backends.protocol import ModelInfo
+from pytest_lmeval.errors import BackendError, ModelSpecError
+
+DEFAULT_MAX_LENGTH = 2048  # tokens, where neither configuration nor tokenizer says
+
+# A tokenizer without a limit of its own says 10**30.
+NO_LIMIT = 10**9
+
+# What transformers raises on a model that is not there, not readable or not a language model.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    ImportError,
+    LookupError,
+    NotImplementedError,
+    SafetensorError,
+    struct.error,
+)
+
+DTYPES = {
+    "float32": torch.float32,
+    "fp32": torch.float32,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+    "float64": torch.float64,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Loaded:
+    """A model ready to run. ``model`` and ``tokenizer`` are transformers objects, untyped there."""
+
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    max_length: int
+    prefix_token_id: int
+    info: ModelInfo
+
+
+def load(name: str, options: HFOptions) -> Loaded:
+    """Load the model called ``name``; what the user got wrong becomes a :class:`ModelSpecError`."""
+    _check_counts(options)
+    source = find(name, options.gguf_file)
+    # A .gguf file states the type it is compressed to, not one to compute in.
+    from_checkpoint = options.dtype == "auto" and source.gguf_file is None
+    dtype = "auto" if from_checkpoint else choose_dtype(options.dtype)
+    device = choose_device(options.device)
+    # Reading a .gguf file draws a progress bar that no setting turns off.
+    with quiet(), redirect_stderr(StringIO()), _explained(name, source):
+        tokenizer = _load_tokenizer(source, options)
+        model = _load_model(source, options, dtype, device)
+    return assemble(name, model, tokenizer, options)
+
+
+def assemble(name: str, model: Any, tokenizer: Any, options: HFOptions) -> Loaded:
+    """Put a model and its tokenizer, already in memory, together with what is known about them."""
+    max_length = options.max_length or find_max_length(model.config, tokenizer)
+    return Loaded(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        device=model.device,
+        max_length=max_length,
+        prefix_token_id=_prefix_token(name, tokenizer, options.prefix_token_id),
+        info=_describe(name, model, tokenizer, options, max_length),
+    )
+
+
+def find_max_length(config: Any, tokenizer: Any) -> int:
+    """How many tokens the model reads at once.
+
+    A composite configuration is asked for its text part: at the top it may state an image encoder's length.
+    """
+    config = getattr(config, "text_config", None) or config
+    for key in ("n_positions", "max_position_embeddings", "n_ctx"):
+        if (length := getattr(config, key, None)) is not None:
+            return int(length)
+    length = getattr(tokenizer, "model_max_length", None)
+    return int(length) if length is not None and length < NO_LIMIT else DEFAULT_MAX_LENGTH
+
+
+def tokenizer_hash(tokenizer: Any) -> str:
+    """SHA-256 of what decides how the tokenizer splits text; padding and truncation are ours to set."""
+    if backend := getattr(tokenizer, "backend_tokenizer", None):
+        facts = json.loads(backend.to_str())
+        facts.pop("padding", None)
+        facts.pop("truncation", None)
+    else:
+        facts = tokenizer.get_vocab()
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _load_tokenizer(source: Source, options: HFOptions) -> Any:
+    kwargs: dict[str, Any] = {}
+    if options.tokenizer is None:
+        place, kwargs = source, {"gguf_file": source.gguf_file} if source.gguf_file else {}
+    else:
+        place = find(options.tokenizer)
+    if options.add_bos_token is not None:
+        kwargs["add_bos_token"] = options.add_bos_token
+    return transformers.AutoTokenizer.from_pretrained(place.location, **_common(place, options), **kwargs)
+
+
+def _load_model(source: Source, options: HFOptions, dtype: torch.dtype | str, device: torch.device) -> Any:
+    kwargs: dict[str, Any] = {"gguf_file": source.gguf_file} if source.gguf_file else {}
+    if options.attn_implementation is not None:
+        kwargs["attn_implementation"] = options.attn_implementation
+    if options.device_map is not None:
+        kwargs["device_map"] = options.device_map
+    if source.gguf_file and hasattr(transformers, "GgufConfig"):
+        # Some releases keep some architectures packed where a kernel for it is found: other numbers there.
+        kwargs["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        source.location, dtype=dtype, **_common(source, options), **kwargs
+    )
+    if source.gguf_file:
+        _forget_quantization(model)
+    return model if options.device_map is not None else model.to(device)
+
+
+def _common(source: Source, options: HFOptions) -> dict[str, Any]:
+    # A folder is complete in itself: asking the hub about it could only cost time-outs.
+    common: dict[str, Any] = {
+        "trust_remote_code": options.trust_remote_code,
+        "local_files_only": source.local,
+    }
+    return common if options.revision is None else common | {"revision": options.revision}
+
+
+def _forget_quantization(model: Any) -> None:
+    """Weights from a ``.gguf`` file are plain floats once read; the configuration still says otherwise."""
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.is_quantized = False
+    model.hf_quantizer = None
+
+
+def _check_counts(options: HFOptions) -> None:
+    for key in ("max_length", "batch_tokens", "batch_size"):
+        value = getattr(options, key)
+        if value is not None and value < 1:
+            raise ModelSpecError(f"{key}={value} cannot be used. Give a whole number of 1 or more.")
+
+
+def choose_dtype(name: str, auto: str = "float32") -> torch.dtype:
+    """The type called ``name``; ``auto`` is what "auto" stands for."""
+    name = auto if name == "auto" else name
+    if name not in DTYPES:
+        raise ModelSpecError(f"dtype={name} is not known. Use auto or one of {', '.join(DTYPES)}.")
+    return DTYPES[name]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called ``name``, tried out; "auto" takes the fastest kind there is."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ModelSpecError(f"device={name} cannot be used here: {first_line(error)}") from None
+    return device
+
+
+def _prefix_token(name: str, tokenizer: Any, given: int | None) -> int:
+    for token in (given, tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return int(token)
+    raise ModelSpecError(
+        f"The tokenizer of {name} has neither a BOS nor an EOS token to start a text with. "
+        "Name one by its number: prefix_token_id=…"
+    )
+
+
+@contextmanager
+def _explained(name: str, source: Source) -> Iterator[None]:
+    """Turn what transformers raises on loading into one sentence and its remedy."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise ModelSpecError(_sentence(name, source, error)) from None
+    except ModelSpecError:
+        raise
+    except Exception as error:
+        raise BackendError(f"Loading {name} failed: {first_line(error)}") from error
+
+
+def _sentence(name: str, source: Source, error: Exception) -> str:
+    if source.local:
+        return f"The model in {source.location} cannot be loaded: {first_line(error)}"
+    return (
+        f"The model {name} cannot be loaded from the hub: {first_line(error)} "
+        f"There is no folder of that name here either; a folder may be given as ./{name}."
+    )
+
+
+def first_line(error: BaseException, limit: int = 300) -> str:
+    """Shorten an error's text to its first line: transformers' run over many."""
+    lines = str(error).strip().splitlines()
+    text = lines[0].strip() if lines else type(error).__name__
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def _describe(name: str, model: Any, tokenizer: Any, options: HFOptions, max_length: int) -> ModelInfo:
+    return ModelInfo(
+        backend="hf",
+        name=name,
+        revision=getattr(model.config, "_commit_hash", None) or options.revision,
+        dtype=str(model.dtype).removeprefix("torch."),
+        max_length=max_length,
+        details={
+            "architecture": type(model).__name__,
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "device": _device_name(model.device),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "tokenizer_sha256": tokenizer_hash(tokenizer),
+        },
+    )
+
+
+def _device_name(device: torch.device) -> str:
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)

@@ -1,0 +1,72 @@
+"""Log-probabilities of whole texts, in windows of the model's length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pytest_lmeval.backends.hf.batching import Limits, windows
+from pytest_lmeval.backends.hf.encoding import Encoder, Span
+from pytest_lmeval.backends.hf.scoring import Scorer
+from pytest_lmeval.backends.protocol import Failure, RollingAnswer, RollingRequest
+
+Reply = RollingAnswer | Failure
+
+
+@dataclass(slots=True)
+class _Document:
+    """A text under way: ``missing`` windows are still to be scored."""
+
+    id: int
+    missing: int
+    tokens: int
+    logprobs: list[float] = field(default_factory=list)
+    error: str | None = None
+
+    def reply(self) -> Reply:
+        if self.error is not None:
+            return Failure(id=self.id, error=self.error)
+        return RollingAnswer(id=self.id, logprob=sum(self.logprobs), tokens=self.tokens)
+
+
+def loglikelihood_rolling(
+    encoder: Encoder, scorer: Scorer, limits: Limits, requests: Iterator[RollingRequest]
+) -> Iterator[Reply]:
+    """Answer ``requests``; the windows of several texts share batches."""
+    for window in windows(requests, lambda request: len(request.text), limits):
+        yield from _score(encoder, scorer, window)
+
+
+def rolling_spans(tokens: list[int], prefix: int, max_length: int) -> list[Span]:
+    """Cover ``tokens`` so that each is predicted once.
+
+    The first window is predicted after the ``prefix`` token, each later one after the token before it. Only
+    the last reaches back: it is filled up to ``max_length`` with tokens already scored.
+    """
+    text = (prefix, *tokens)
+    spans = []
+    for start in range(0, len(tokens), max_length):
+        end = min(start + max_length, len(tokens))
+        # In ``text`` the token before tokens[i] is at i: the window that predicts up to ``end`` ends there.
+        spans.append(Span(text[max(0, end - max_length) : end], tuple(tokens[start:end])))
+    return spans
+
+
+def _score(encoder: Encoder, scorer: Scorer, window: list[RollingRequest]) -> Iterator[Reply]:
+    encoded = encoder.texts(request.text for request in window if request.text)
+    spans: list[tuple[_Document, Span]] = []
+    for request in window:
+        tokens = encoded[request.text] if request.text else []
+        parts = rolling_spans(tokens, encoder.prefix, encoder.max_length)
+        document = _Document(request.id, len(parts), sum(len(part.inputs) for part in parts))
+        spans.extend((document, part) for part in parts)
+        if not parts:  # nothing to predict is certain
+            yield document.reply()
+    for document, score in scorer.score(spans):
+        document.missing -= 1
+        if isinstance(score, str):
+            document.error = score
+        else:
+            document.logprobs.append(score.logprob)
+        if not document.missing:
+            yield document.reply()

@@ -1,0 +1,71 @@
+"""Stop strings: when a row is done, and which part of what it wrote is the answer."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import StoppingCriteria
+
+
+class StopAtText(StoppingCriteria):  # type: ignore[misc]  # transformers is not checked
+    """Ends each row at its own stop strings, as found in the decoded text, special tokens included.
+
+    It keeps no state between steps, so rows may change places under it (beam search).
+    """
+
+    def __init__(self, tokenizer: Any, stops: Sequence[Sequence[str]], prompt_length: int) -> None:
+        self._tokenizer = tokenizer
+        self._stops = stops
+        self._prompt_length = prompt_length
+        # A token is a byte at least, so this many of the last tokens hold a stop string that has just been
+        # completed. Some more, because decoders treat the first token of a text differently.
+        longest = max((len(stop.encode()) for row in stops for stop in row), default=0)
+        self._lookback = longest + 4
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        """Say for each row whether it is done."""
+        written = input_ids[:, self._prompt_length :]
+        tails = self._tokenizer.batch_decode(written[:, -self._lookback :])
+        rows_per_prompt = len(tails) // len(self._stops)
+        done = [
+            _contains(tail, stops := self._stops[row // rows_per_prompt])
+            # Confirmed on everything written: a decoder may show a part differently on its own.
+            and _contains(self._tokenizer.decode(written[row].tolist()), stops)
+            for row, tail in enumerate(tails)
+        ]
+        return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
+
+
+def cut(tokenizer: Any, tokens: list[int], stops: Sequence[str]) -> tuple[str, int]:
+    """Return the text before the earliest stop string, without special tokens, and how many tokens it took.
+
+    Stop strings are looked for in the text with special tokens, where a stop string may be one.
+    """
+    if not _contains(tokenizer.decode(tokens), stops):
+        return tokenizer.decode(tokens, skip_special_tokens=True), len(tokens)
+    used = bisect_left(range(len(tokens)), True, key=lambda end: _contains(tokenizer.decode(tokens[: end + 1]), stops))
+    head = tokens[: used + 1]
+    text: str = tokenizer.decode(head, skip_special_tokens=True)
+    # The last token completes the stop string, so what is to be cut is the end of the text.
+    whole = tokenizer.decode(head)
+    tail = _without_special(tokenizer, whole[_find(whole, stops) :])
+    return (text[: len(text) - len(tail)] if text.endswith(tail) else text[: _find(text, stops)]), len(head)
+
+
+def _contains(text: str, stops: Sequence[str]) -> bool:
+    return any(stop in text for stop in stops)
+
+
+def _find(text: str, stops: Sequence[str]) -> int:
+    """Where the earliest stop string begins, else the text's end."""
+    return min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))
+
+
+def _without_special(tokenizer: Any, text: str) -> str:
+    for token in tokenizer.added_tokens_decoder.values():
+        if token.special:
+            text = text.replace(token.content, "")
+    return text

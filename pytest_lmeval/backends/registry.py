@@ -1,0 +1,132 @@
+"""From ``--lm-model=BACKEND:NAME,key=value`` to an open backend.
+
+Backends are entry points of the group ``pytest_lmeval.backends``, the package's own included. Everything up to
+``open_backend`` is cheap: a wrong name, key or value and a missing package are found without importing torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib.util
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, get_type_hints
+
+from pytest_lmeval.backends.protocol import Backend, BackendPlugin
+from pytest_lmeval.errors import ModelSpecError
+
+GROUP = "pytest_lmeval.backends"
+
+_ARGUMENTS = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A parsed ``BACKEND:NAME[,key=value…]``; ``text`` is what the user wrote."""
+
+    text: str
+    backend: str
+    name: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> ModelSpec:
+        """Split the parts. Raises ModelSpecError where one is malformed."""
+        head, *pairs = _ARGUMENTS.split(text.strip())
+        backend, _, name = head.partition(":")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", backend):
+            raise ModelSpecError(f"--lm-model={text}: expected BACKEND:NAME, for example hf:gpt2")
+        arguments: dict[str, str] = {}
+        for key, _, value in (pair.partition("=") for pair in pairs):
+            if key in arguments:
+                raise ModelSpecError(f"--lm-model={text}: {key} is given twice")
+            arguments[key] = value
+        if "," in name:
+            stray = name.split(",", 1)[1]
+            raise ModelSpecError(f"--lm-model={text}: expected key=value after the comma, found {stray!r}")
+        return cls(text.strip(), backend, name, arguments)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def resolve_plugin(spec: ModelSpec) -> tuple[BackendPlugin, Any]:
+    """Find the backend and read its options, without opening it. Raises ModelSpecError."""
+    plugin = _plugin(spec)
+    if plugin.name_required and not spec.name:
+        raise ModelSpecError(f"--lm-model={spec}: expected a name after the colon, as in {spec.backend}:NAME")
+    missing = [module for module in plugin.requires if importlib.util.find_spec(module) is None]
+    if missing:
+        needs = ", ".join(missing)
+        raise ModelSpecError(
+            f"--lm-model={spec}: backend {spec.backend!r} needs {needs}, which is not installed here.\n"
+            f"Install with: {plugin.install}"
+        )
+    return plugin, _options(spec, plugin)
+
+
+def open_backend(spec: ModelSpec) -> Backend:
+    """Open the model: imports its engine and loads weights. Raises ModelSpecError or BackendError."""
+    plugin, options = resolve_plugin(spec)
+    return plugin.open(spec.name, options)
+
+
+def _plugin(spec: ModelSpec) -> BackendPlugin:
+    found: dict[str, EntryPoint] = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if spec.backend not in found:
+        raise ModelSpecError(_unknown_backend(spec, sorted(found)))
+    try:
+        plugin = found[spec.backend].load()
+    except (ImportError, AttributeError) as error:
+        raise ModelSpecError(f"--lm-model={spec}: backend {spec.backend!r} cannot be imported: {error}") from None
+    if not isinstance(plugin, BackendPlugin):
+        raise ModelSpecError(f"--lm-model={spec}: {found[spec.backend].value} is not a BackendPlugin")
+    return plugin
+
+
+def _unknown_backend(spec: ModelSpec, known: list[str]) -> str:
+    near = difflib.get_close_matches(spec.backend, known, n=1)
+    suggestion = f"{near[0]}:{spec.name}" if near else f"hf:{spec.text}"
+    return (
+        f"--lm-model={spec}: unknown backend {spec.backend!r}. Known backends: {', '.join(known)}. "
+        f"Did you mean {suggestion}?"
+    )
+
+
+def _options(spec: ModelSpec, plugin: BackendPlugin) -> Any:
+    hints = get_type_hints(plugin.options)
+    known = {f.name for f in dataclasses.fields(plugin.options)}
+    values = {}
+    for key, text in spec.arguments.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ModelSpecError(
+                f"--lm-model={spec}: backend {spec.backend!r} has no key {key!r}.{hint} "
+                f"Keys: {', '.join(sorted(known)) or 'none'}"
+            )
+        values[key] = _value(spec, key, text, str(hints[key]))
+    return plugin.options(**values)
+
+
+def _value(spec: ModelSpec, key: str, text: str, hint: str) -> Any:
+    """Read a value by the field's annotation: bool, int and float by name, anything else stays text."""
+    kind = next((k for k in _READERS if k in hint), "str") if "str" not in hint else "str"
+    if kind == "str":
+        return text
+    read, wanted = _READERS[kind]
+    try:
+        return read(text)
+    except (ValueError, KeyError):
+        raise ModelSpecError(f"--lm-model={spec}: {key} expects {wanted}, found {text!r}") from None
+
+
+_READERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "bool": (lambda text: _BOOLEANS[text.lower()], "true or false"),
+    "int": (int, "a whole number"),
+    "float": (float, "a number"),
+}

@@ -1,0 +1,175 @@
+"""Baselines as syrupy snapshots: syrupy reads, decides when to write and counts; the gate says what matches.
+
+What of syrupy is really used: the recall, compare, write sequence of SnapshotAssertion, its place in syrupy's
+summary, and this extension point. What is not: its serialisation, its file names, and above all its hunt for
+unused snapshots. That takes a baseline whose test was deselected, failed in its setup or never ran because of
+``-x`` for an unused one, and ``--snapshot-update`` would delete it. So nothing is ever discovered here, and
+deleting does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.data import SnapshotCollection, SnapshotCollections
+from syrupy.extensions.base import AbstractSyrupyExtension
+from syrupy.location import PyTestLocation
+from syrupy.session import SnapshotSession
+
+from pytest_lmeval.baselines.files import read_baseline, read_text, write_atomically
+from pytest_lmeval.baselines.format import dumps
+from pytest_lmeval.baselines.record import Baseline
+from pytest_lmeval.errors import BaselineError, SettingsError
+from pytest_lmeval.gate.policy import Compare, ModelPolicy
+from pytest_lmeval.gate.verdict import Verdict, judge, recorded
+from pytest_lmeval.results import TaskResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What is asserted: the baseline that this run would be, and the verdict on it."""
+
+    baseline: Baseline
+    verdict: Verdict
+
+
+class BaselineExtension(AbstractSyrupyExtension):
+    """Stores a baseline at its item's ``lm_baseline_path``, a pathlib.Path that the item's collector sets.
+
+    The class is importable by its name: under xdist syrupy's controller looks it up.
+    """
+
+    file_extension = "json"
+    # One file per item: written when decided, so workers never share one and a crash loses none.
+    write_immediately = True
+
+    def __init__(self) -> None:
+        self._keeps = False
+        self._reasons: tuple[str, ...] = ()
+
+    def serialize(self, data: Any, **_: Any) -> str:
+        """Turn a Recording into the text of its file, and remember the verdict for :meth:`matches`."""
+        if not isinstance(data, Recording):
+            raise TypeError(f"expected a Recording, found {type(data).__name__}")
+        self._keeps = data.verdict.keeps_baseline
+        self._reasons = data.verdict.reasons
+        return dumps(data.baseline)
+
+    def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
+        """Tell whether the file still describes the run, by the gate's tolerance.
+
+        Not whether the texts are equal: an update would then rewrite every file for a change in the last digit,
+        a date or a package version.
+        """
+        return self._keeps
+
+    def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
+        """Give the gate's reasons, where syrupy would show a diff of thousands of lines."""
+        yield from self._reasons
+
+    @classmethod
+    def get_location(cls, *, test_location: PyTestLocation, index: Any) -> str:
+        """Give the item's baseline path."""
+        path = getattr(test_location.item, "lm_baseline_path", None)
+        if not isinstance(path, Path):
+            raise BaselineError(f"{test_location.nodeid} has no baseline: its lm_baseline_path is {path!r}")
+        return str(path)
+
+    @classmethod
+    def matches_test_location(cls, **_: Any) -> bool:
+        """Accept every place: syrupy warns of files that are not named like their test's."""
+        return True
+
+    @classmethod
+    def discovery_dirname(cls, **_: Any) -> str:
+        """Name no folder. Syrupy also asks for items that are not ours, which have no baseline path."""
+        return ""
+
+    def discover_snapshots(self, **_: Any) -> SnapshotCollections:
+        """Find nothing, so that nothing is unused."""
+        return SnapshotCollections()
+
+    def delete_snapshots(self, *, snapshot_location: str, snapshot_names: set[str]) -> None:
+        """Delete nothing."""
+
+    def read_snapshot_collection(self, *, snapshot_location: str) -> SnapshotCollection:
+        """Give an empty collection."""
+        return SnapshotCollection(location=snapshot_location)
+
+    def read_snapshot_data_from_location(self, *, snapshot_location: str, **_: Any) -> str | None:
+        """Read the file; one that is unreadable is as good as none when it is to be replaced."""
+        try:
+            return read_text(Path(snapshot_location))
+        except BaselineError:
+            return None
+
+    @classmethod
+    def write_snapshot_collection(cls, *, snapshot_collection: SnapshotCollection, **_: Any) -> None:
+        """Replace the file."""
+        for snapshot in snapshot_collection:
+            write_atomically(Path(snapshot_collection.location), str(snapshot.data))
+
+
+def baseline_assertion(request: pytest.FixtureRequest, update: bool) -> SnapshotAssertion:
+    """Make the assertion that compares or, where ``update`` is set, records the baseline of ``request.node``.
+
+    It does not derive from syrupy's ``snapshot`` fixture: that carries ``--snapshot-update``, which must not
+    reach baselines, and registers a text extension that searches the task's folder.
+    """
+    session = getattr(request.config, "_syrupy", None)
+    if not isinstance(session, SnapshotSession):
+        raise SettingsError("baselines need the syrupy plugin; remove '-p no:syrupy'")
+    return SnapshotAssertion(
+        session=session,
+        extension_class=BaselineExtension,
+        test_location=PyTestLocation(request.node),
+        update_snapshots=update,
+    )
+
+
+def check_baseline(
+    assertion: SnapshotAssertion,
+    result: TaskResult,
+    candidate: Baseline,
+    policy: ModelPolicy,
+    *,
+    require_baseline: bool,
+) -> Verdict:
+    """Judge a result against the item's baseline file, and record ``candidate`` there if the assertion updates.
+
+    An update writes where there is no usable file, where the runs are incomparable, where a gated metric moved
+    beyond its tolerance in either direction, or where this run has documents or metrics that the file lacks.
+    Else the file stays as it is: also for a run of fewer documents, which would only lose the others. With
+    ``compare: off`` no baseline is read or written.
+
+    Raises BaselineError for a file that cannot be used, unless it is being replaced, or not be written.
+    """
+    if policy.compare is Compare.OFF:
+        return judge(result, policy, None, require_baseline=False)
+    update = assertion.update_snapshots
+    location = assertion.extension.get_location(test_location=assertion.test_location, index=0)
+    baseline = _read(Path(location), replacing=update)
+    verdict = judge(result, policy, baseline, require_baseline=require_baseline)
+    if baseline is None and not update:
+        # Syrupy would count a missing snapshot as failed; whether it is one, the verdict says.
+        return verdict
+    _ = assertion == Recording(baseline=candidate, verdict=verdict)
+    execution = assertion.executions[assertion.num_executions - 1]
+    if execution.exception is not None:
+        # Syrupy keeps exceptions to itself: a file that was not written must not pass for written.
+        raise BaselineError(f"{location}: cannot be written: {execution.exception}") from execution.exception
+    return recorded(verdict) if execution.created or execution.updated else verdict
+
+
+def _read(path: Path, *, replacing: bool) -> Baseline | None:
+    try:
+        return read_baseline(path)
+    except BaselineError:
+        if replacing:
+            return None
+        raise

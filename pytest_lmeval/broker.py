@@ -1,0 +1,186 @@
+"""Between tests and the model: one stream of requests per operation, fed across test items.
+
+The job that is waited for is served first; where the backend has room for more, requests of the jobs that follow
+fill it. Jobs are built when the stream reaches them, so memory stays bounded and a test that stops early leaves
+the rest unasked. Same jobs, same stream: deterministic, no threads, no timers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pytest_lmeval.backends.protocol import Answer, Backend, Failure, Request
+from pytest_lmeval.errors import BackendError, LMEvalError
+
+OPERATIONS = ("loglikelihood", "loglikelihood_rolling", "generate_until")
+
+
+class Source(Protocol):
+    """What a job asks: ``requests`` takes the ids to use and yields the requests one by one."""
+
+    def requests(self, ids: Iterator[int]) -> Iterator[Request]:
+        """Yield the requests in a fixed order."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One test's requests and the answers to them so far.
+
+    ``open`` builds the source (reads the dataset) when the stream first reaches the job; what it raises is kept
+    and raised for whoever waits for this job, not for the test that happened to run at the time. Jobs of
+    different ``scope`` never share a batch: under pytest-xdist only a scope is certain to run in this process.
+    ``error`` is what building the requests raised, ``cause`` what broke the model while it held some of them.
+    """
+
+    name: str
+    operation: str
+    open: Callable[[], Source]
+    scope: str = ""
+    source: Source | None = None
+    answers: dict[int, Answer | Failure] = field(default_factory=dict)
+    error: Exception | None = None
+    cause: Exception | None = None
+    started: bool = False
+    asked: int = 0
+    asked_all: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether every request is answered, or the job cannot be asked."""
+        return self.error is not None or (self.asked_all and len(self.answers) == self.asked)
+
+    def requests(self, ids: Iterator[int]) -> Iterator[Request]:
+        """Yield the requests, opening the source first; an error ends the job, not the stream."""
+        self.started = True
+        try:
+            self.prepare()
+            assert self.source is not None
+            yield from self.source.requests(ids)
+        except Exception as error:  # noqa: BLE001 - kept, and raised where the job is waited for
+            self.error = error
+        self.asked_all = True
+
+    def prepare(self) -> None:
+        """Build the source now; used to find mistakes in a task before a large model is loaded."""
+        if self.error is not None:
+            raise self.error
+        if self.source is None:
+            self.source = self.open()
+
+
+Observer = Callable[[Job, "Answer | Failure"], None]
+
+
+class Broker:
+    """Hands requests to the backend and answers to the jobs they belong to."""
+
+    def __init__(self, backend: Backend, *, observe: Observer = lambda job, answer: None) -> None:
+        self._observe = observe
+        ids = itertools.count()
+        self._channels = {name: _Channel(getattr(backend, name), ids, observe) for name in OPERATIONS}
+
+    def plan(self, jobs: Sequence[Job]) -> None:
+        """Announce the jobs that will follow, in order; they fill free room before their turn comes."""
+        for job in jobs:
+            self._channels[job.operation].waiting.append(job)
+
+    def answers(self, job: Job) -> list[Answer]:
+        """Run the model until every request of ``job`` is answered; return the answers in request order.
+
+        Raises what went wrong while the job's requests were built, and BackendError where requests failed.
+        """
+        self._channels[job.operation].run(job)
+        if job.error is not None:
+            raise job.error
+        answers = [job.answers[position] for position in range(job.asked)]
+        failures = [answer for answer in answers if isinstance(answer, Failure)]
+        if failures:
+            raise BackendError(_failed(job, failures)) from job.cause
+        return [answer for answer in answers if not isinstance(answer, Failure)]
+
+
+class _Channel:
+    """One operation's stream. ``waiting`` are the jobs not yet started, in order."""
+
+    def __init__(self, operation: Callable[[Any], Iterator[Any]], ids: Iterator[int], observe: Observer) -> None:
+        self._operation = operation
+        self._ids = ids
+        self._observe = observe
+        self._owner: dict[int, tuple[Job, int]] = {}
+        self._feeding: list[tuple[Job, Iterator[Request]]] = []
+        self._stream: Iterator[Answer | Failure] | None = None
+        self._scope = ""
+        self._taken = 0
+        self.waiting: list[Job] = []
+
+    def run(self, job: Job) -> None:
+        self._scope = job.scope
+        if not job.started:
+            self._start(job, first=True)
+        while not job.done:
+            self._advance()
+
+    def _start(self, job: Job, *, first: bool = False) -> None:
+        if job in self.waiting:
+            self.waiting.remove(job)
+        job.started = True
+        self._feeding.insert(0 if first else len(self._feeding), (job, job.requests(self._ids)))
+
+    def _advance(self) -> None:
+        """Take one answer; open the stream where there is none."""
+        if self._stream is None:
+            self._taken = 0
+            self._stream = iter(self._operation(self._feed()))
+        try:
+            answer = next(self._stream)
+        except StopIteration:
+            self._end("the backend ended its stream without an answer")
+            if self._feeding and not self._taken:
+                raise BackendError("the backend ended its stream without taking a request") from None
+        except Exception as error:  # noqa: BLE001 - an engine may raise anything; what it held has failed
+            self._end(str(error) if isinstance(error, LMEvalError) else f"{type(error).__name__}: {error}", error)
+        else:
+            self._settle(answer)
+
+    def _feed(self) -> Iterator[Request]:
+        while self._feeding or self._look_ahead():
+            job, requests = self._feeding[0]
+            request = next(requests, None)
+            if request is None:
+                self._feeding.remove((job, requests))
+                continue
+            self._owner[request.id] = (job, job.asked)
+            job.asked += 1
+            self._taken += 1
+            yield request
+
+    def _look_ahead(self) -> bool:
+        following = next((job for job in self.waiting if job.scope == self._scope), None)
+        if following is not None:
+            self._start(following)
+        return following is not None
+
+    def _settle(self, answer: Answer | Failure) -> None:
+        owner = self._owner.pop(answer.id, None)
+        if owner is None:
+            raise BackendError(f"the backend answered request {answer.id} twice, or was never asked it")
+        job, position = owner
+        job.answers[position] = answer
+        self._observe(job, answer)
+
+    def _end(self, reason: str, cause: Exception | None = None) -> None:
+        """Forget the stream; what it had taken and not answered has failed for ``reason``."""
+        self._stream = None
+        for request_id, (job, _) in list(self._owner.items()):
+            job.cause = cause
+            self._settle(Failure(id=request_id, error=reason))
+
+
+def _failed(job: Job, failures: Sequence[Failure]) -> str:
+    reasons = list(dict.fromkeys(failure.error for failure in failures))
+    shown = "\n".join(f"  {reason}" for reason in reasons[:3])
+    more = f"\n  … and {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
+    return f"{job.name}: {len(failures)} of {job.asked} requests were not answered:\n{shown}{more}"

@@ -1,0 +1,213 @@
+"""Task files as test items: ``tasks/hellaswag.yaml::hellaswag``.
+
+A task file is a collector, each task in it an item; a group gives an item per leaf and one per aggregate, the
+aggregates last. Items are ``pytest.Function`` with a body of ours, so fixtures, markers, syrupy and selection work
+as for any test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_lmeval.check import check_task
+from pytest_lmeval.errors import QualityError, TaskFileError, UserError
+from pytest_lmeval.marks import planned_of_mark
+from pytest_lmeval.runner import Planned
+from pytest_lmeval.state import CATALOGUE, RUNNER, SETTINGS
+from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks, name_of
+from pytest_lmeval.tasks.groups import Group
+from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.tasks.yaml_loader import TaskDocument, read_task_file
+from pytest_lmeval.xdist import work_unit
+
+
+class TaskItem(pytest.Function):
+    """One task or one aggregate on the model under test."""
+
+    target: TaskSpec | Group
+    from_group: bool
+    lm_baseline_path: Path
+
+    @classmethod
+    def build(cls, parent: TaskFile, target: TaskSpec | Group, *, from_group: bool) -> TaskItem:
+        """Make the item and mark it with ``lmeval`` and the task's tags."""
+        name = _item_name(_task_name(target))
+        item: TaskItem = cls.from_parent(parent, name=name, callobj=check_task)
+        item.target, item.from_group = target, from_group
+        item.add_marker(pytest.mark.lmeval)
+        for tag in getattr(target, "tag", ()):
+            # Registered first: under strict markers an unknown name is an error.
+            item.config.addinivalue_line("markers", f"{tag}: tag of language model tasks")
+            item.add_marker(tag)
+        return item
+
+    @property
+    def task_name(self) -> str:
+        """The task's or the group's own name."""
+        return _task_name(self.target)
+
+    @property
+    def source(self) -> Path:
+        """The file that defines the task; for a leaf of a group not the group's file."""
+        return self.target.spec.document.path if isinstance(self.target, Group) else self.target.path
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Point at the line that names the task."""
+        document = self.target.spec.document if isinstance(self.target, Group) else self.target.document
+        path, line = document.lines.get("task", (self.source, 1))
+        return path, line - 1, self.name
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Quality below the bar is told in words; a traceback would only show this plugin."""
+        if isinstance(excinfo.value, QualityError) and not self.config.getoption("fulltrace"):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+
+class TaskFile(pytest.Module):
+    """One task file. A Module, not a File: module-scoped fixtures of the user's need one."""
+
+    obj = None
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        """Read the file; a YAML that names no task is no test."""
+        try:
+            document = read_task_file(self.path)
+            return list(self._items(document)) if document is not None else []
+        except UserError as error:
+            raise self.CollectError(_relative(error, self.config.rootpath)) from None
+
+    def _items(self, document: TaskDocument) -> Iterator[TaskItem]:
+        if "class" in document.data:
+            yield self._skipped(document, "a Python task class; only YAML tasks run")
+            return
+        catalogue = self._catalogue()
+        if self._stands_in_a_group(catalogue, document):
+            return
+        target = catalogue.load(document)
+        if isinstance(target, Group):
+            for leaf in target.leaves():
+                yield TaskItem.build(self, leaf, from_group=True)
+            for group in target.groups():
+                if group.spec.aggregates:
+                    yield TaskItem.build(self, group, from_group=True)
+        else:
+            yield TaskItem.build(self, target, from_group=False)
+
+    def _skipped(self, document: TaskDocument, reason: str) -> TaskItem:
+        spec = TaskSpec(task=name_of(document), document=document)
+        item = TaskItem.build(self, spec, from_group=False)
+        item.add_marker(pytest.mark.skip(reason=reason))
+        return item
+
+    def _stands_in_a_group(self, catalogue: Catalogue, document: TaskDocument) -> bool:
+        """Whether the task is an item of a group's file that this run collects too; once is enough."""
+        if self.session.isinitpath(self.path) or self.parent is self.session:
+            return False
+        collected = [Path(arg) for arg in self.config.args if "::" not in arg]
+        roots = [self.config.invocation_params.dir / path for path in collected]
+        files = catalogue.group_files(name_of(document))
+        return any(path.is_relative_to(root) for path in files for root in roots)
+
+    def _catalogue(self) -> Catalogue:
+        # A file named without a model is collected too, to say why it does not run.
+        catalogue = self.config.stash.get(CATALOGUE, None)
+        return catalogue or Catalogue([self.path.parent, *self.config.stash[SETTINGS].task_paths, builtin_tasks()])
+
+
+class CollectionPlugin:
+    """Hooks over the whole collection: tasks asked for by name, duplicates, what the model will be asked."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Add the tasks of ``--lm-tasks`` and drop second copies, before ``-k`` and ``-m`` select."""
+        try:
+            items.extend(self._named_tasks(session, items))
+        except UserError as error:
+            raise pytest.UsageError(_relative(error, self._config.rootpath)) from None
+        kept = _unique(items)
+        if second := [item for item in items if item not in kept]:
+            self._config.hook.pytest_deselected(items=second)
+        items[:] = kept
+        for item in items:
+            if not isinstance(item, TaskItem) and item.get_closest_marker("lmeval") is not None:
+                # The verdict of a marked Python test is made in its setup, like that of a benchmark item.
+                item.fixturenames.insert(0, "lm_verdict")  # type: ignore[attr-defined]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Tell the runner what will be asked, in order, so that batches fill across items."""
+        runner = self._config.stash[RUNNER]
+        runner.plan([task for item in session.items for task in self._planned(item)])
+
+    def _named_tasks(self, session: pytest.Session, items: list[pytest.Item]) -> Iterator[pytest.Item]:
+        settings, catalogue = self._config.stash[SETTINGS], self._config.stash[CATALOGUE]
+        have = {item.task_name for item in items if isinstance(item, TaskItem)}
+        documents = {d.path: d for pattern in settings.tasks for d in catalogue.find(pattern)}
+        for path, document in documents.items():
+            if name_of(document) not in have:
+                node: TaskFile = TaskFile.from_parent(session, path=path, **_node_id(session, path))
+                yield from session.genitems(node)
+
+    def _planned(self, item: pytest.Item) -> Iterator[Planned]:
+        options, scope = self._config.stash[SETTINGS].evaluation, work_unit(item.nodeid)
+        scope = scope if hasattr(self._config, "workerinput") else ""
+        if item.get_closest_marker("skip") is not None:
+            return
+        if not isinstance(item, TaskItem):
+            yield from planned_of_mark(item, scope)
+        elif not isinstance(item.target, Group):
+            yield Planned(item.target, options, scope)
+
+
+def _unique(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Keep one item per task: a leaf stands under the largest group that was collected, else in its own file.
+
+    Raises UsageError where two files define a task of the same name: they would share one baseline.
+    """
+    tasks = [item for item in items if isinstance(item, TaskItem)]
+    sizes: dict[Any, int] = {}
+    for item in tasks:
+        sizes[item.parent] = sizes.get(item.parent, 0) + 1
+    chosen: dict[str, TaskItem] = {}
+    for item in tasks:
+        other = chosen.setdefault(item.task_name, item)
+        if other.source.resolve() != item.source.resolve():
+            raise pytest.UsageError(
+                f"two files define the task {item.task_name!r}: {other.source} and {item.source}. Rename one of them."
+            )
+        if (item.from_group, sizes[item.parent]) > (other.from_group, sizes[other.parent]):
+            chosen[item.task_name] = item
+    return [item for item in items if not isinstance(item, TaskItem) or chosen[item.task_name] is item]
+
+
+def _task_name(target: TaskSpec | Group) -> str:
+    return target.spec.group if isinstance(target, Group) else target.task
+
+
+def _item_name(task: str) -> str:
+    # A bracket or a double colon would make pytest read the node id differently from how it wrote it.
+    return task.replace("::", ".").replace("[", "(").replace("]", ")")
+
+
+def _node_id(session: pytest.Session, path: Path) -> dict[str, Any]:
+    """Give files outside the project a node id that is the same on every machine."""
+    if path.is_relative_to(session.config.rootpath):
+        return {}
+    text = f"lmeval/{path.name}"
+    # pytest 9.2 has a type for node ids that it does not export; older ones use text.
+    kind: Any = type(getattr(session, "id", text))
+    return {"name": text, "nodeid": text if kind is str else kind(path=text)}
+
+
+def _relative(error: UserError, root: Path) -> str:
+    if isinstance(error, TaskFileError) and error.path.is_relative_to(root):
+        place = f"{error.path.relative_to(root)}:{error.line}" if error.line else f"{error.path.relative_to(root)}"
+        return f"{place}: {error.problem}"
+    return str(error)

@@ -1,0 +1,182 @@
+"""Command line, environment and ini to one frozen :class:`Settings`.
+
+Each option ``--lm-name`` is also the ini key ``lm_name`` and the environment variable ``PYTEST_LMEVAL_NAME``.
+The command line wins over the environment, the environment over the ini file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_lmeval.backends.registry import ModelSpec
+from pytest_lmeval.errors import SettingsError
+from pytest_lmeval.tasks.limits import Limit
+from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions
+
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("", "0", "false", "no", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    name: str
+    metavar: str | None
+    help: str
+
+    @property
+    def flag(self) -> str:
+        return f"--lm-{self.name}"
+
+    @property
+    def ini(self) -> str:
+        return f"lm_{self.name.replace('-', '_')}"
+
+    @property
+    def variable(self) -> str:
+        return f"PYTEST_LMEVAL_{self.name.replace('-', '_').upper()}"
+
+
+_OPTIONS = (
+    _Option("model", "BACKEND:NAME[,key=value…]", "model under test, for example hf:gpt2 or demo"),
+    _Option("tasks", "NAME[,NAME…]", "add built-in or project tasks by name, tag or pattern (arc_*)"),
+    _Option("limit", "N|10%|first:N", "ask a seeded random sample of N documents (or a share) of each task"),
+    _Option("num-fewshot", "K", "few-shot examples per prompt, for tasks that do not fix it at 0"),
+    _Option("gen-kwargs", "key=value[,…]", "override generation settings of the tasks (also as a JSON object)"),
+    _Option("seed", "N", f"seed of samples, few-shot draws and sampling (default {DEFAULT_SEED})"),
+    _Option("data-dir", "DIR", "local datasets: DIR/<hub id>/<config or default>/<split>.jsonl or .parquet"),
+    _Option("baseline", "NAME", "compare with (and write) baselines/NAME instead of the model's own folder"),
+    _Option("update-baseline", None, "write the baselines of the tasks that run"),
+    _Option("report", "json:PATH", "write a machine-readable report; may be given several times"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTarget:
+    """Where and in which form to write a report."""
+
+    kind: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the user decided about a run."""
+
+    model: ModelSpec | None
+    tasks: tuple[str, ...]
+    task_paths: tuple[Path, ...]
+    baseline_dir: Path
+    baseline: str | None
+    update_baseline: bool
+    require_baseline: bool
+    evaluation: EvaluationOptions
+    reports: tuple[ReportTarget, ...] = field(default=())
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option and ini key."""
+    group = parser.getgroup("lmeval", "language model evaluation (pytest-lmeval)")
+    for option in _OPTIONS:
+        destination = option.ini
+        if option.metavar is None:
+            group.addoption(option.flag, action="store_true", default=None, dest=destination, help=option.help)
+        else:
+            action = "append" if option.name == "report" else "store"
+            group.addoption(
+                option.flag, action=action, default=None, dest=destination, metavar=option.metavar, help=option.help
+            )
+        parser.addini(option.ini, f"{option.help} (same as {option.flag})", type="string", default=None)
+    parser.addini("lm_task_paths", "folders with task files", type="paths", default=None)
+    parser.addini("lm_baseline_dir", "folder of the baselines (default: baselines)", type="string", default="baselines")
+
+
+def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Collect the settings of this run. Raises SettingsError or ModelSpecError for values that cannot be used."""
+    given = {option.name: _given(config, option, environment) for option in _OPTIONS}
+    root = config.rootpath
+    model = given["model"]
+    data_dir = _path(config, given["data-dir"])
+    if data_dir is not None and not data_dir.is_dir():
+        raise SettingsError(f"--lm-data-dir={given['data-dir']}: there is no folder {data_dir}")
+    return Settings(
+        model=ModelSpec.parse(model) if model else None,
+        tasks=_names(given["tasks"]),
+        task_paths=tuple(Path(p) for p in config.getini("lm_task_paths") or [root / "tasks"]),
+        baseline_dir=root / str(config.getini("lm_baseline_dir")),
+        baseline=given["baseline"] or None,
+        update_baseline=_boolean("update-baseline", given["update-baseline"]),
+        require_baseline=environment.get("CI", "").lower() not in _FALSE,
+        evaluation=EvaluationOptions(
+            limit=Limit.parse(given["limit"]) if given["limit"] else None,
+            num_fewshot=_integer("num-fewshot", given["num-fewshot"]),
+            generation_kwargs=parse_generation_kwargs(given["gen-kwargs"]) if given["gen-kwargs"] else {},
+            seed=DEFAULT_SEED if not given["seed"] else _integer("seed", given["seed"]) or 0,
+            data_dir=data_dir,
+        ),
+        reports=tuple(_report(config, text) for text in given["report"] or ()),
+    )
+
+
+def parse_generation_kwargs(text: str) -> dict[str, Any]:
+    """Read ``key=value,key=value`` (values as YAML scalars) or a JSON object. Raises SettingsError."""
+    import yaml  # not at the top: a run without these options does not pay for it
+
+    text = text.strip()
+    try:
+        if text.startswith("{"):
+            return dict(json.loads(text))
+        pairs = [pair.partition("=") for pair in re.split(r",(?=\w+=)", text) if pair]
+        if all(separator for _, separator, _ in pairs):
+            return {key.strip(): yaml.safe_load(value) for key, _, value in pairs}
+    except (ValueError, yaml.YAMLError) as error:
+        raise SettingsError(f"--lm-gen-kwargs={text}: {error}") from None
+    raise SettingsError(f"--lm-gen-kwargs={text}: expected key=value[,key=value…], or a JSON object")
+
+
+def _given(config: pytest.Config, option: _Option, environment: Mapping[str, str]) -> Any:
+    value = config.getoption(option.ini)
+    if value is None:
+        value = environment.get(option.variable) or config.getini(option.ini) or None
+        if option.name == "report" and value is not None:
+            value = [part for part in re.split(r"[\s,]+", value) if part]
+    return value
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name for name in re.split(r"[\s,]+", text or "") if name)
+
+
+def _path(config: pytest.Config, text: str | None) -> Path | None:
+    return None if not text else (config.invocation_params.dir / Path(text).expanduser())
+
+
+def _integer(name: str, text: str | None) -> int | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"\d{1,18}", text.strip()):
+        raise SettingsError(f"--lm-{name}={text}: expected a whole number")
+    return int(text)
+
+
+def _boolean(name: str, value: Any) -> bool:
+    text = str(value if value is not None else "").lower()
+    if text not in (*_TRUE, *_FALSE):
+        raise SettingsError(f"--lm-{name}={value}: expected true or false")
+    return text in _TRUE
+
+
+def _report(config: pytest.Config, text: str) -> ReportTarget:
+    kind, separator, path = text.partition(":")
+    if not separator or not path or kind != "json":
+        raise SettingsError(f"--lm-report={text}: expected json:PATH, for example json:report.json")
+    target = _path(config, path)
+    assert target is not None
+    return ReportTarget(kind, target)

@@ -1,0 +1,84 @@
+"""Progress on the terminal while the model runs, past pytest's output capture."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pytest_lmeval.backends.protocol import Answer, Failure
+from pytest_lmeval.broker import Job
+from pytest_lmeval.report.progress import ProgressLine
+from pytest_lmeval.tasks.evaluation import Evaluation
+
+
+class Progress:
+    """Counts answers per job and shows the job that runs. Silent on xdist's workers, which have no terminal."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._silent = hasattr(config, "workerinput") or config.get_verbosity() < 0
+        self._line: ProgressLine | None = None
+        self._tokens = 0
+
+    def observe(self, job: Job, answer: Answer | Failure) -> None:
+        """Count an answer."""
+        if self._silent:
+            return
+        self._tokens += 0 if isinstance(answer, Failure) else answer.tokens
+        if self._line is None:
+            self._line = ProgressLine(self._write, tty=_is_tty(), width=_width(), unicode=_unicode())
+        self._line.update(job.name, len(job.answers), _total(job), self._tokens)
+
+    def pause(self) -> None:
+        """Erase the line: the test that waited is over, and pytest writes next."""
+        if self._line is not None:
+            self._line.finish()
+        # Rates are of the stretch that is shown, not of the whole session with its pauses.
+        self._line, self._tokens = None, 0
+
+    @contextmanager
+    def loading(self, model: str) -> Iterator[None]:
+        """Say that a model is being loaded, which can take minutes."""
+        show = not self._silent and _is_tty()
+        if show:
+            self._write(f"\rloading {model} …")
+        try:
+            yield
+        finally:
+            if show:
+                self._write("\r" + " " * (len(model) + 10) + "\r")
+
+    def _write(self, text: str) -> None:
+        capture: Any = self._config.pluginmanager.getplugin("capturemanager")
+        if capture is None:
+            _emit(text)
+            return
+        with capture.global_and_fixture_disabled():
+            _emit(text)
+
+
+def _emit(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _total(job: Job) -> int:
+    estimate = job.source.total_requests if isinstance(job.source, Evaluation) else None
+    return max(job.asked, estimate or 0)
+
+
+def _is_tty() -> bool:
+    return sys.__stderr__ is not None and sys.__stderr__.isatty()
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _unicode() -> bool:
+    return "utf" in (getattr(sys.__stderr__, "encoding", None) or "").lower()

@@ -1,0 +1,122 @@
+"""One line of a report: what is known of one evaluated task, small enough to travel between processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pytest_lmeval.baselines.format import read_metric
+from pytest_lmeval.baselines.plain import Fields, write_number
+from pytest_lmeval.gate.verdict import Verdict
+from pytest_lmeval.results import MetricValue, TaskResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """A task's result and verdict.
+
+    ``value``, ``stderr``, ``baseline`` and ``difference`` are of the main ``metric``, in its own unit; ``baseline``
+    and ``difference`` are over the documents that were compared, None where there was no comparison.
+    ``verdict`` is a Status's value, ``reason`` its first reason or "". ``members`` is 0 but for groups, whose
+    documents are counted in their members' rows.
+    """
+
+    nodeid: str
+    task: str
+    model: str
+    n: int
+    total: int
+    members: int
+    metric: str
+    value: float
+    stderr: float | None
+    baseline: float | None
+    difference: float | None
+    flips_regressed: int
+    flips_improved: int
+    verdict: str
+    passed: bool
+    reason: str
+    seconds: float
+    tokens: int
+    metrics: tuple[MetricValue, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Reduce to plain values, numbers that JSON lacks as texts; it travels from xdist's workers."""
+        row = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {**row, "metrics": [_metric_to_json(metric) for metric in self.metrics]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ReportRow:
+        """Restore from :meth:`to_json`. Raises ValueError for anything else."""
+        row = Fields(dict(data), "row")
+        return cls(
+            nodeid=row.text("nodeid"),
+            task=row.text("task"),
+            model=row.text("model"),
+            n=row.count("n"),
+            total=row.count("total"),
+            members=row.count("members"),
+            metric=row.text("metric"),
+            value=row.number("value"),
+            stderr=row.optional_number("stderr"),
+            baseline=row.optional_number("baseline"),
+            difference=row.optional_number("difference"),
+            flips_regressed=row.count("flips_regressed"),
+            flips_improved=row.count("flips_improved"),
+            verdict=row.text("verdict"),
+            passed=row.flag("passed"),
+            reason=row.text("reason"),
+            seconds=row.number("seconds"),
+            tokens=row.integer("tokens"),
+            metrics=row.each("metrics", read_metric),
+        )
+
+
+def report_row(result: TaskResult, verdict: Verdict, *, nodeid: str, model: str) -> ReportRow:
+    """Build the row of a judged result; ``model`` is the spec that the user gave."""
+    main = result.metric(result.main_metric)
+    comparison = verdict.comparison
+    change = comparison.of(main.key) if comparison else None
+    return ReportRow(
+        nodeid=nodeid,
+        task=result.task,
+        model=model,
+        n=result.n,
+        total=result.total,
+        members=len(result.members),
+        metric=main.key,
+        value=main.value,
+        stderr=main.stderr,
+        baseline=change.baseline if change else None,
+        difference=change.difference if change else None,
+        flips_regressed=len(comparison.regressed) if comparison else 0,
+        flips_improved=len(comparison.improved) if comparison else 0,
+        verdict=verdict.status.value,
+        passed=verdict.passed,
+        reason=verdict.reasons[0] if verdict.reasons else "",
+        seconds=result.seconds,
+        tokens=result.tokens,
+        metrics=result.metrics,
+    )
+
+
+def without_non_finite(value: Any) -> Any:
+    """Replace numbers that JSON lacks by None, for readers that know only JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): without_non_finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_non_finite(part) for part in value]
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def _metric_to_json(metric: MetricValue) -> dict[str, Any]:
+    return {field.name: _plain(getattr(metric, field.name)) for field in fields(metric)}
+
+
+def _plain(value: Any) -> Any:
+    return write_number(value) if isinstance(value, float) else value

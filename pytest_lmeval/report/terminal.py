@@ -1,0 +1,186 @@
+"""The table of results at the end of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_lmeval.gate.numbers import format_value
+from pytest_lmeval.gate.verdict import Status
+from pytest_lmeval.report.progress import format_duration, shorten
+from pytest_lmeval.report.rows import ReportRow
+
+#: A piece of a line and the keyword arguments for TerminalWriter.write, as in ``{"red": True}``.
+Segment = tuple[str, Mapping[str, bool]]
+Line = tuple[Segment, ...]
+
+_PLAIN: Mapping[str, bool] = {}
+_RED, _GREEN, _YELLOW = {"red": True, "bold": True}, {"green": True}, {"yellow": True}
+
+# Worst first.
+_VERDICTS: dict[str, tuple[str, Mapping[str, bool]]] = {
+    Status.INCOMPARABLE.value: ("INCOMPARABLE", _RED),
+    Status.BELOW_THRESHOLD.value: ("BELOW", _RED),
+    Status.REGRESSED.value: ("REGRESSED", _RED),
+    Status.CHANGED.value: ("CHANGED", _RED),
+    Status.NO_BASELINE.value: ("NO BASELINE", _YELLOW),
+    Status.IMPROVED.value: ("IMPROVED", _GREEN),
+    Status.RECORDED.value: ("RECORDED", _YELLOW),
+    Status.PASS.value: ("PASS", _GREEN),
+}
+_ORDER = list(_VERDICTS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column: how a row's cell is spelled, and how far it may be cut when the table is too wide.
+
+    ``droppable`` columns go, the last first, when cutting is not enough.
+    """
+
+    title: str
+    cell: Callable[[ReportRow, bool], str]
+    least: int | None = None
+    left: bool = False
+    droppable: bool = False
+
+
+def format_table(rows: Sequence[ReportRow], *, width: int, unicode: bool) -> list[Line]:
+    """Lay out the results, worst first, and a line of totals, in at most ``width`` columns.
+
+    A line is a sequence of pieces with their colours: ``for text, markup in line: tw.write(text, **markup)``.
+    """
+    if not rows:
+        return []
+    ordered = sorted(rows, key=_badness)
+    columns = _fitting(ordered, width, unicode)
+    cells = [[column.cell(row, unicode) for column, _ in columns] for row in ordered]
+    heads = [(_head(column, unicode), _PLAIN) for column, _ in columns]
+    lines = [_line(heads, columns, unicode)]
+    for row, texts in zip(ordered, cells, strict=True):
+        marked = [(text, _PLAIN) for text in texts[:-1]] + [(texts[-1], _markup(row))]
+        lines.append(_line(marked, columns, unicode))
+    return [_cut(line, width) for line in (*lines, _totals(ordered))]
+
+
+def plain_text(line: Line) -> str:
+    """Give a line without its colours."""
+    return "".join(text for text, _ in line)
+
+
+def _badness(row: ReportRow) -> tuple[bool, int, str, str]:
+    place = _ORDER.index(row.verdict) if row.verdict in _ORDER else -1
+    return row.passed, place, row.task, row.model
+
+
+def _verdict(row: ReportRow, unicode: bool) -> str:
+    return _VERDICTS[row.verdict][0] if row.verdict in _VERDICTS else shorten(row.verdict, 12, unicode=unicode)
+
+
+def _markup(row: ReportRow) -> Mapping[str, bool]:
+    # What fails is red, whatever its name: a missing baseline passes here and fails in CI.
+    if not row.passed:
+        return _RED
+    return _VERDICTS[row.verdict][1] if row.verdict in _VERDICTS else _PLAIN
+
+
+def _value(row: ReportRow, unicode: bool) -> str:
+    if row.stderr is None:
+        return format_value(row.value)
+    sign = "±" if unicode else "+-"
+    return f"{format_value(row.value)} {sign} {format_value(row.stderr, like=row.value)}"
+
+
+def _baseline(row: ReportRow, unicode: bool) -> str:
+    return "-" if row.baseline is None else format_value(row.baseline)
+
+
+def _difference(row: ReportRow, unicode: bool) -> str:
+    if row.difference is None:
+        return "-"
+    return format_value(row.difference, signed=True, like=row.value)
+
+
+def _flips(row: ReportRow, unicode: bool) -> str:
+    return "-" if row.baseline is None else f"{row.flips_regressed}/{row.flips_improved}"
+
+
+_COLUMNS = (
+    _Column("task", lambda row, unicode: shorten(row.task, 10_000, unicode=unicode), least=8, left=True),
+    _Column("n", lambda row, unicode: str(row.n)),
+    _Column("metric", lambda row, unicode: shorten(row.metric, 10_000, unicode=unicode), least=6, left=True),
+    _Column("value", _value),
+    _Column("baseline", _baseline, droppable=True),
+    _Column("Δ", _difference),
+    _Column("flips -/+", _flips, droppable=True),
+    _Column("verdict", _verdict, left=True),
+)
+_SHORT_HEADS = {"baseline": "base", "flips -/+": "-/+"}
+
+
+def _head(column: _Column, unicode: bool) -> str:
+    if column.title == "Δ":
+        return "Δ" if unicode else "diff"
+    return _SHORT_HEADS.get(column.title, column.title)
+
+
+def _fitting(rows: Sequence[ReportRow], width: int, unicode: bool) -> list[tuple[_Column, int]]:
+    """Choose columns and their widths: cut names first, metrics' before tasks', then drop columns."""
+    columns = [(column, _natural(column, rows, unicode)) for column in _COLUMNS]
+    while True:
+        for cuttable in ("metric", "task"):
+            columns = [
+                _shrunk(column, size, _total(columns) - width) if column.title == cuttable else (column, size)
+                for column, size in columns
+            ]
+        droppable = [column for column, _ in columns if column.droppable]
+        if _total(columns) <= width or not droppable:
+            return columns
+        columns = [(column, _natural(column, rows, unicode)) for column, _ in columns if column is not droppable[-1]]
+
+
+def _natural(column: _Column, rows: Sequence[ReportRow], unicode: bool) -> int:
+    return max(len(_head(column, unicode)), *(len(column.cell(row, unicode)) for row in rows))
+
+
+def _shrunk(column: _Column, size: int, excess: int) -> tuple[_Column, int]:
+    least = size if column.least is None else min(size, column.least)
+    return column, max(least, size - max(0, excess))
+
+
+def _total(columns: Sequence[tuple[_Column, int]]) -> int:
+    return sum(size for _, size in columns) + 2 * (len(columns) - 1)
+
+
+def _line(cells: Sequence[Segment], columns: Sequence[tuple[_Column, int]], unicode: bool) -> Line:
+    parts: list[Segment] = []
+    for (text, markup), (column, size) in zip(cells, columns, strict=True):
+        fitted = shorten(text, size, unicode=unicode)
+        last = column is columns[-1][0]
+        padded = fitted if last else f"{fitted:<{size}}" if column.left else f"{fitted:>{size}}"
+        parts += [("" if not parts else "  ", _PLAIN), (padded, markup)]
+    return tuple(part for part in parts if part[0])
+
+
+def _totals(rows: Sequence[ReportRow]) -> Line:
+    counts = Counter(row.verdict for row in rows)
+    names = [name for name in _ORDER if counts[name]] + sorted(counts.keys() - set(_ORDER))
+    verdicts = [f"{counts[name]} {name}" for name in names]
+    # A group repeats the documents of its members.
+    leaves = [row for row in rows if not row.members]
+    documents = f"{sum(row.n for row in leaves):,} documents"
+    tokens = f"{sum(row.tokens for row in leaves):,} tokens"
+    seconds = format_duration(sum(row.seconds for row in leaves))
+    return (("  ".join([", ".join(verdicts), documents, tokens, seconds]), _PLAIN),)
+
+
+def _cut(line: Line, width: int) -> Line:
+    """Keep to the width whatever happens: a wrapped table is unreadable."""
+    kept: list[Segment] = []
+    left = width
+    for text, markup in line:
+        if left > 0:
+            kept.append((text[:left], markup))
+        left -= len(text)
+    return tuple(kept)

@@ -1,0 +1,144 @@
+"""Evaluate tasks on one model: opens the model when it is first needed, remembers results, batches across tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_lmeval.backends.protocol import Answer, Backend, ModelInfo, Request
+from pytest_lmeval.broker import Broker, Job, Observer
+from pytest_lmeval.results import TaskResult
+from pytest_lmeval.tasks.evaluation import Evaluation
+from pytest_lmeval.tasks.groups import Group, aggregate
+from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.spec import TaskSpec
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A task that will be evaluated in this process, with the scope within which it may share batches."""
+
+    spec: TaskSpec
+    options: EvaluationOptions
+    scope: str = ""
+
+
+class Runner:
+    """One model and everything asked of it in this process."""
+
+    def __init__(self, open_backend: Callable[[], Backend], *, observe: Observer = lambda job, answer: None) -> None:
+        self._open_backend = open_backend
+        self._observe = observe
+        self._backend: Backend | None = None
+        self._broker: Broker | None = None
+        self._open_error: Exception | None = None
+        self._planned: list[Job] = []
+        self._jobs: dict[Hashable, Job] = {}
+        self._results: dict[Hashable, TaskResult] = {}
+
+    def plan(self, tasks: Sequence[Planned]) -> None:
+        """Announce, in order, the tasks that will follow: they fill the batches of those before them."""
+        for task in tasks:
+            key = _key(task.spec, task.options)
+            if key not in self._jobs:
+                self._jobs[key] = self._job(task.spec, task.options, task.scope)
+                self._planned.append(self._jobs[key])
+
+    def evaluate(self, spec: TaskSpec, options: EvaluationOptions, scope: str = "") -> TaskResult:
+        """Return the task's result; asked again with the same options, the same result.
+
+        Raises UserError for mistakes in the task or its data, BackendError where the model failed.
+        """
+        key = _key(spec, options)
+        if key not in self._results:
+            job = self._jobs.get(key) or self._job(spec, options, scope)
+            self._results[key] = self._run(job)
+            # The prompts and documents are no longer needed; the result stays.
+            self._jobs.pop(key, None)
+        return self._results[key]
+
+    def evaluate_group(self, group: Group, options: EvaluationOptions, scope: str = "") -> TaskResult:
+        """Return the group's aggregate; leaves not evaluated yet are evaluated now."""
+        return aggregate(group, [self.evaluate(leaf, options, scope) for leaf in group.leaves()])
+
+    def ask(self, operation: str, requests: Callable[[Iterator[int]], Sequence[Request]], name: str) -> list[Answer]:
+        """Ask the model directly; ``requests`` makes them from an iterator of ids."""
+        job = Job(name=name, operation=operation, open=lambda: _Fixed(requests))
+        return self.broker.answers(job)
+
+    @property
+    def broker(self) -> Broker:
+        """The broker on the open model; opens it when first asked for. A failed opening is not tried again."""
+        if self._open_error is not None:
+            raise self._open_error
+        if self._broker is None:
+            self._broker = Broker(self.backend, observe=self._observe)
+            self._broker.plan(self._planned)
+        return self._broker
+
+    @property
+    def backend(self) -> Backend:
+        """The open model."""
+        if self._backend is None:
+            try:
+                self._backend = self._open_backend()
+            except Exception as error:
+                self._open_error = error
+                raise
+        return self._backend
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model is. Opens it."""
+        return self.backend.info
+
+    def close(self) -> None:
+        """Close the model if it was opened."""
+        if self._backend is not None:
+            self._backend.close()
+        self._backend = self._broker = None
+
+    def _run(self, job: Job) -> TaskResult:
+        started = time.perf_counter()
+        # Before the model is loaded: a mistake in the task is reported in a second, not after minutes.
+        job.prepare()
+        answers = self.broker.answers(job)
+        assert isinstance(job.source, Evaluation)
+        return job.source.score(answers, seconds=time.perf_counter() - started)
+
+    @staticmethod
+    def _job(spec: TaskSpec, options: EvaluationOptions, scope: str) -> Job:
+        return Job(
+            name=spec.task,
+            operation=_operation(spec.output_type),
+            open=lambda: Evaluation(spec, options),
+            scope=scope,
+        )
+
+
+@dataclass(frozen=True)
+class _Fixed:
+    make: Callable[[Iterator[int]], Sequence[Request]]
+
+    def requests(self, ids: Iterator[int]) -> Iterator[Request]:
+        yield from self.make(ids)
+
+
+def _operation(output_type: str) -> str:
+    return "loglikelihood" if output_type == "multiple_choice" else output_type
+
+
+def _key(spec: TaskSpec, options: EvaluationOptions) -> Hashable:
+    generation = tuple(sorted((k, repr(v)) for k, v in options.generation_kwargs.items()))
+    return (
+        spec.path,
+        spec.task,
+        # A group may override keys of a task: then it is another task under the same name.
+        repr(spec),
+        options.limit,
+        options.num_fewshot,
+        generation,
+        options.seed,
+        options.data_dir,
+    )

@@ -1,0 +1,21 @@
+"""Where the plugin keeps its state: typed keys on pytest's own stashes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_lmeval.options import Settings
+    from pytest_lmeval.progress import Progress
+    from pytest_lmeval.runner import Runner
+    from pytest_lmeval.tasks.catalogue import Catalogue
+
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+CATALOGUE: pytest.StashKey[Catalogue] = pytest.StashKey()
+RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
+PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
+
+# On an item: the report rows (plain JSON values) of what it evaluated.
+ROWS: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()

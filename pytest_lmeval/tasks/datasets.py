@@ -1,0 +1,206 @@
+"""Find and read a task's documents: a local folder per hub id, files next to the task, or the hub.
+
+``datasets`` is imported only when documents are read, so collecting tests stays cheap.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_lmeval.errors import DatasetError
+from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.tasks.templates import call
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_SUFFIXES = (".jsonl", ".parquet")
+_FILE_BUILDERS = {"json": ".jsonl", "csv": ".csv", "parquet": ".parquet"}
+
+
+@dataclass(slots=True)
+class TaskDatasets:
+    """The splits of one task's dataset, read when first asked for.
+
+    ``data_dir`` maps hub ids to folders: ``<data_dir>/<hub id>/<config or default>/<split>.jsonl|parquet``.
+    What it does not have comes from ``datasets.load_dataset``: the network or the local hub cache.
+    """
+
+    spec: TaskSpec
+    data_dir: Path | None
+    _splits: dict[str, Dataset] = field(default_factory=dict)
+    _remote: Mapping[str, Dataset] | None = None
+
+    def split(self, name: str) -> Dataset:
+        """Return the split ``name`` as it is on disk. Raises DatasetError where it does not exist."""
+        if name not in self._splits:
+            self._splits[name] = self._read(name)
+        return self._splits[name]
+
+    def _read(self, name: str) -> Dataset:
+        folder = self._local_folder()
+        if folder is not None:
+            return _read_local(folder, name, self.spec)
+        if self._remote is None:
+            self._remote = _load(self.spec, self.data_dir)
+        if name not in self._remote:
+            raise DatasetError(
+                f"{self.spec.task}: {self._label()} has no split {name!r}; it has {', '.join(self._remote)}"
+            )
+        return self._remote[name]
+
+    def _local_folder(self) -> Path | None:
+        if self.data_dir is None or self.spec.dataset_path is None or self.spec.custom_dataset:
+            return None
+        base = self.data_dir.resolve()
+        folder = (base / self.spec.dataset_path / (self.spec.dataset_name or "default")).resolve()
+        # A dataset id is text from a task file: it must not lead out of the folder.
+        return folder if folder.is_relative_to(base) and folder.is_dir() else None
+
+    def _label(self) -> str:
+        config = f" ({self.spec.dataset_name})" if self.spec.dataset_name else ""
+        return f"dataset {self.spec.dataset_path}{config}"
+
+
+def _read_local(folder: Path, split: str, spec: TaskSpec) -> Dataset:
+    for suffix in _SUFFIXES:
+        path = folder / f"{split}{suffix}"
+        if path.is_file():
+            return read_jsonl(path) if suffix == ".jsonl" else _read_parquet(path)
+    have = sorted(p.stem for p in folder.iterdir() if p.suffix in _SUFFIXES)
+    raise DatasetError(
+        f"{spec.task}: no split {split!r} in {folder}; it has {', '.join(have) or 'no .jsonl or .parquet file'}"
+    )
+
+
+def read_jsonl(path: Path) -> Dataset:
+    """Read one JSON object a line. Raises DatasetError with file and line of what is not one."""
+    from datasets import Dataset
+
+    rows = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                rows.append(_row(path, number, line))
+    if not rows:
+        raise DatasetError(f"{path}: no documents")
+    # Not pyarrow's JSON reader: it turns texts that look like dates into timestamps.
+    return Dataset.from_list(rows)
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise DatasetError(f"{path}:{number}: not valid JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise DatasetError(f"{path}:{number}: expected a JSON object, found a {type(row).__name__}")
+    return row
+
+
+def _read_parquet(path: Path) -> Dataset:
+    import pyarrow
+    from datasets import Dataset
+
+    try:
+        return Dataset.from_parquet(str(path), keep_in_memory=True)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DatasetError(f"{path}: not a readable Parquet file: {error}") from None
+
+
+def _load(spec: TaskSpec, data_dir: Path | None) -> Mapping[str, Any]:
+    if spec.custom_dataset is not None:
+        splits: Mapping[str, Any] = call(spec.custom_dataset, **spec.metadata, **spec.dataset_kwargs)
+        return splits
+    if spec.dataset_path is None:
+        raise spec.document.error("neither dataset_path nor custom_dataset is set")
+    if spec.dataset_path in _FILE_BUILDERS:
+        return _load_files(spec)
+    return _load_from_hub(spec, data_dir)
+
+
+def _load_files(spec: TaskSpec) -> Mapping[str, Any]:
+    """``dataset_path: json`` (csv, parquet) with ``data_files``: relative names stand next to the task file."""
+    import datasets
+
+    arguments = dict(spec.dataset_kwargs)
+    files = arguments.pop("data_files", None)
+    by_split = files if isinstance(files, Mapping) else {"train": files}
+    paths = {split: _beside(spec, name) for split, name in by_split.items()}
+    if spec.dataset_path == "json" and not arguments and all(p.suffix == ".jsonl" for p in paths.values()):
+        return {split: read_jsonl(path) for split, path in paths.items()}
+    names = {split: str(path) for split, path in paths.items()}
+    return datasets.load_dataset(spec.dataset_path, data_files=names, **arguments)  # type: ignore[no-any-return]
+
+
+def _beside(spec: TaskSpec, name: object) -> Path:
+    if not isinstance(name, str):
+        raise spec.document.error(f"dataset_kwargs.data_files: expected a file name, found {name!r}", "dataset_kwargs")
+    candidates = (spec.document.lines.get("dataset_kwargs", (spec.path, 0))[0].parent / name, Path(name))
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise spec.document.error(f"there is no file {name!r} next to the task file", "dataset_kwargs")
+
+
+def _load_from_hub(spec: TaskSpec, data_dir: Path | None) -> Mapping[str, Any]:
+    import datasets
+    from huggingface_hub.errors import HfHubHTTPError
+
+    arguments = {k: v for k, v in spec.dataset_kwargs.items() if k != "trust_remote_code"}
+    try:
+        with _quiet_hub():
+            loaded = datasets.load_dataset(spec.dataset_path, spec.dataset_name, **arguments)
+    except (OSError, ValueError, HfHubHTTPError, datasets.exceptions.DatasetsError) as error:
+        _hub.unreachable |= isinstance(error, ConnectionError)
+        raise DatasetError(_not_found(spec, data_dir, error)) from None
+    return loaded  # type: ignore[no-any-return]
+
+
+@dataclass(slots=True)
+class _Hub:
+    """What was learnt of the hub in this process."""
+
+    unreachable: bool = False
+
+
+_hub = _Hub()
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Keep progress bars and retry warnings out of test output; the error says what went wrong.
+
+    An unreachable hub costs half a minute of retries: after the first time only its cache is asked.
+    """
+    import datasets
+
+    logger = logging.getLogger("huggingface_hub")
+    level, progress = logger.level, datasets.utils.logging.is_progress_bar_enabled()
+    offline = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = offline or _hub.unreachable
+    logger.setLevel(logging.ERROR)
+    datasets.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        datasets.config.HF_HUB_OFFLINE = offline
+        if progress:
+            datasets.utils.logging.enable_progress_bar()
+
+
+def _not_found(spec: TaskSpec, data_dir: Path | None, error: Exception) -> str:
+    first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    layout = f"{spec.dataset_path}/{spec.dataset_name or 'default'}/<split>.jsonl"
+    where = f"It is not in {data_dir} either" if data_dir else "No --lm-data-dir is set"
+    return (
+        f"{spec.task}: dataset {spec.dataset_path} cannot be loaded: {first_line}\n"
+        f"{where}: to run without a hub, put its rows at <lm_data_dir>/{layout} (or .parquet)."
+    )

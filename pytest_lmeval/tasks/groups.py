@@ -1,0 +1,160 @@
+"""Groups of tasks: what belongs to one, and the mean over its leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
+from pytest_lmeval.tasks.aggregation import mean, pooled_stderr, unweighted_stderr
+from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.tasks.yaml_loader import TaskDocument
+
+_KEYS = {"group", "group_alias", "task", "tag", "aggregate_metric_list", "metadata", "gate", "include"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregate:
+    """One entry of ``aggregate_metric_list``: the mean of a metric over the leaves."""
+
+    metric: str
+    weight_by_size: bool
+    filters: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSpec:
+    """A group file. ``members`` are as written: names of tasks, groups or tags, or mappings with overrides."""
+
+    group: str
+    members: Sequence[str | Mapping[str, Any]]
+    aggregates: tuple[Aggregate, ...]
+    overrides: Mapping[str, Any]
+    gate: Mapping[str, Any] | None
+    document: TaskDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group with its members resolved."""
+
+    spec: GroupSpec
+    members: tuple[TaskSpec | Group, ...]
+
+    def leaves(self) -> Iterator[TaskSpec]:
+        """Every task below, once each, in order."""
+        seen: set[str] = set()
+        for task in self._all_leaves():
+            if task.task not in seen:
+                seen.add(task.task)
+                yield task
+
+    def _all_leaves(self) -> Iterator[TaskSpec]:
+        for member in self.members:
+            if isinstance(member, Group):
+                yield from member._all_leaves()
+            else:
+                yield member
+
+    def groups(self) -> Iterator[Group]:
+        """Sub-groups depth first, then this group: an aggregate comes after what it is made of."""
+        for member in self.members:
+            if isinstance(member, Group):
+                yield from member.groups()
+        yield self
+
+
+def parse_group(document: TaskDocument) -> GroupSpec:
+    """Check a group file. Raises TaskFileError."""
+    data = document.data
+    name, members = data.get("group"), data.get("task")
+    if not isinstance(name, str):
+        raise document.error(f"group: expected a name, found {name!r}", "group")
+    members = [members] if isinstance(members, str) else members
+    if not isinstance(members, list) or not members:
+        raise document.error("task: expected a list of the group's tasks", "task")
+    return GroupSpec(
+        group=name,
+        members=members,
+        aggregates=tuple(_aggregate(document, entry) for entry in data.get("aggregate_metric_list") or ()),
+        overrides={k: v for k, v in data.items() if k not in _KEYS},
+        gate=data.get("gate"),
+        document=document,
+    )
+
+
+def _aggregate(document: TaskDocument, entry: Any) -> Aggregate:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("metric"), str):
+        raise document.error(f"aggregate_metric_list: expected a metric, found {entry!r}", "aggregate_metric_list")
+    if entry.get("aggregation", "mean") != "mean":
+        raise document.error("aggregate_metric_list: the only aggregation is mean", "aggregate_metric_list")
+    filters = entry.get("filter_list")
+    names = (filters,) if isinstance(filters, str) else tuple(filters) if filters else None
+    return Aggregate(metric=entry["metric"], weight_by_size=bool(entry.get("weight_by_size", True)), filters=names)
+
+
+def aggregate(group: Group, results: Sequence[TaskResult]) -> TaskResult:
+    """Combine the leaves' results. Raises TaskFileError where the group names no metric that they have."""
+    metrics = [m for entry in group.spec.aggregates for m in _combined(entry, results)]
+    if not metrics:
+        raise group.spec.document.error(f"{group.spec.group}: its tasks have none of the metrics it aggregates")
+    return TaskResult(
+        task=group.spec.group,
+        n=sum(r.n for r in results),
+        total=sum(r.total for r in results),
+        metrics=tuple(metrics),
+        main_metric=metrics[0].key,
+        items=(),
+        settings=_settings(results),
+        tokens=0,
+        seconds=0.0,
+        members=tuple(r.task for r in results),
+    )
+
+
+def _combined(entry: Aggregate, results: Sequence[TaskResult]) -> Iterator[MetricValue]:
+    found = [m for r in results for m in r.metrics if m.name == entry.metric]
+    for name in dict.fromkeys(m.filter for m in found):
+        if entry.filters is None or name in entry.filters:
+            yield _mean([m for m in found if m.filter == name], weighted=entry.weight_by_size)
+
+
+def _mean(metrics: Sequence[MetricValue], *, weighted: bool) -> MetricValue:
+    sizes = [m.n for m in metrics]
+    value = sum(m.value * m.n for m in metrics) / sum(sizes) if weighted else mean([m.value for m in metrics])
+    first = metrics[0]
+    return MetricValue(
+        name=first.name,
+        filter=first.filter,
+        value=value,
+        stderr=_stderr(metrics, sizes, weighted=weighted),
+        higher_is_better=first.higher_is_better,
+        n=sum(sizes),
+    )
+
+
+def _stderr(metrics: Sequence[MetricValue], sizes: Sequence[int], *, weighted: bool) -> float | None:
+    stderrs = [m.stderr for m in metrics if m.stderr is not None]
+    if len(stderrs) < len(metrics):
+        return None
+    return pooled_stderr(stderrs, sizes) if weighted else unweighted_stderr(stderrs)
+
+
+def _settings(results: Sequence[TaskResult]) -> TaskSettings:
+    """A group's settings are its first leaf's, with one hash over all the leaves' hashes."""
+    from pytest_lmeval.tasks.questions import content_hash
+
+    first = results[0].settings
+    return TaskSettings(
+        dataset=first.dataset,
+        dataset_config=None,
+        split=first.split,
+        num_fewshot=first.num_fewshot,
+        seed=first.seed,
+        limit=first.limit,
+        output_type=first.output_type,
+        generation=first.generation,
+        task_hash=content_hash(sorted((r.task, r.settings.task_hash) for r in results))[:16],
+        version=first.version,
+    )

@@ -1,0 +1,149 @@
+"""From a document to what is asked of the model, and what must be remembered of it to score the answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_lmeval.backends.protocol import (
+    GenerationRequest,
+    GenerationSettings,
+    LoglikelihoodRequest,
+    Request,
+    RollingRequest,
+)
+from pytest_lmeval.tasks.prompts import PromptBuilder
+from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.tasks.templates import FieldReader
+
+Document = Mapping[str, Any]
+
+# How much of a prompt's end is kept to show a reader which document failed.
+_TAIL = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked about one document; the prompts themselves are not kept.
+
+    ``calls`` requests were sent, each ``repeats`` times. ``gold`` is what the document's target resolved to.
+    """
+
+    index: int
+    calls: int
+    choices: tuple[str, ...]
+    gold: Any
+    prompt_tail: str
+    document_hash: str
+    prompt_hash: str
+    target_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskShape:
+    """What kind of task it is, decided on the first document as the reference does."""
+
+    multiple_input: bool
+    multiple_target: bool
+    mutual_info: bool
+
+    @classmethod
+    def of(cls, spec: TaskSpec, reader: FieldReader, first: Document, metrics: Sequence[str]) -> TaskShape:
+        """Inspect the first document."""
+        text = reader.text(spec.doc_to_text, first) if spec.doc_to_text is not None else ""
+        target = reader.target(spec.doc_to_target, first) if spec.doc_to_target is not None else ""
+        return cls(
+            multiple_input=spec.doc_to_choice is not None and isinstance(text, int),
+            multiple_target=isinstance(target, list),
+            mutual_info="acc_mutual_info" in metrics,
+        )
+
+
+class Interviewer:
+    """Builds the requests of one task, document by document."""
+
+    def __init__(self, spec: TaskSpec, reader: FieldReader, shape: TaskShape, generation: GenerationSettings) -> None:
+        self._spec = spec
+        self._reader = reader
+        self._shape = shape
+        self._generation = generation
+        self._prompts = PromptBuilder(spec, reader, multiple_input=shape.multiple_input)
+
+    def ask(
+        self, index: int, document: Document, shots: Sequence[Document], ids: Iterator[int]
+    ) -> tuple[Question, list[Request]]:
+        """Return the question and its requests, repeats of a request next to each other."""
+        calls, choices, gold = self._calls(document, shots)
+        question = Question(
+            index=index,
+            calls=len(calls),
+            choices=choices,
+            gold=gold,
+            prompt_tail=calls[0][0][-_TAIL:],
+            document_hash=content_hash(document),
+            prompt_hash=content_hash([calls, self._generation_record()]),
+            target_hash=content_hash(gold),
+        )
+        requests = [self._request(next(ids), call, repeat) for call in calls for repeat in range(self._spec.repeats)]
+        return question, requests
+
+    def _calls(
+        self, document: Document, shots: Sequence[Document]
+    ) -> tuple[list[tuple[str, ...]], tuple[str, ...], Any]:
+        spec, reader = self._spec, self._reader
+        if spec.output_type == "loglikelihood_rolling":
+            target = _text(reader.target(spec.doc_to_target, document))
+            return [(target,)], (), target
+        contexts = self._prompts.contexts(document, shots)
+        if spec.output_type == "multiple_choice":
+            return self._choice_calls(document, contexts)
+        gold = reader.target(spec.doc_to_target, document) if spec.doc_to_target is not None else ""
+        if spec.output_type == "loglikelihood":
+            return [(contexts[0], _text(gold))], (), gold
+        choices = reader.choices(spec.doc_to_choice, document) if spec.doc_to_choice is not None else ()
+        return [(contexts[0],)], tuple(choices), gold
+
+    def _choice_calls(
+        self, document: Document, contexts: list[str]
+    ) -> tuple[list[tuple[str, ...]], tuple[str, ...], Any]:
+        spec, reader, delimiter = self._spec, self._reader, self._spec.target_delimiter
+        choices = reader.choices(spec.doc_to_choice, document)
+        target = reader.target(spec.doc_to_target, document)
+        if self._shape.multiple_input:
+            # The choices are the contexts; the continuation is the same for all, and the gold is their index.
+            calls: list[tuple[str, ...]] = [(context, f"{delimiter}{target}") for context in contexts]
+            gold = reader.text(spec.doc_to_text, document)
+        else:
+            calls = [(contexts[0], f"{delimiter}{choice}") for choice in choices]
+            gold = target
+        if self._shape.mutual_info:
+            calls += [("", f"{delimiter}{choice}") for choice in choices]
+        return calls, tuple(choices), gold
+
+    def _request(self, request_id: int, call: tuple[str, ...], repeat: int) -> Request:
+        if self._spec.output_type == "loglikelihood_rolling":
+            return RollingRequest(id=request_id, text=call[0])
+        if self._spec.output_type == "generate_until":
+            settings = self._generation
+            if settings.seed is not None and repeat:
+                settings = replace(settings, seed=settings.seed + repeat)
+            return GenerationRequest(id=request_id, context=call[0], settings=settings)
+        return LoglikelihoodRequest(id=request_id, context=call[0], continuation=call[1])
+
+    def _generation_record(self) -> str:
+        return repr(self._generation) if self._spec.output_type == "generate_until" else ""
+
+
+def content_hash(value: Any) -> str:
+    """SHA-256 (hex) of a value's canonical JSON; values JSON does not know count by their text."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, found {type(value).__name__} {value!r}")
+    return value

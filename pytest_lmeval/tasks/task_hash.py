@@ -1,0 +1,41 @@
+"""One hash over everything in a task's files that can change its questions or scores."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_lmeval.tasks.functions import resolve
+from pytest_lmeval.tasks.questions import content_hash
+from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.tasks.yaml_loader import FunctionReference
+
+# What a task is called and what is demanded of it does not change what is asked.
+_IRRELEVANT = frozenset({"document", "gate", "tag", "task_alias", "metadata"})
+
+
+def task_hash(spec: TaskSpec) -> str:
+    """Return 16 hex digits of SHA-256 over the resolved keys and the source of the functions they name."""
+    fields = [f.name for f in dataclasses.fields(spec) if f.name not in _IRRELEVANT]
+    return content_hash({name: _plain(getattr(spec, name)) for name in fields})[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, FunctionReference):
+        return [value.qualified_name, _source(value)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _source(reference: FunctionReference) -> str:
+    code = getattr(resolve(reference), "__code__", None)
+    if code is None:
+        return ""
+    with open(code.co_filename, encoding="utf-8") as file:  # noqa: PTH123 - a name Python gave us
+        return content_hash(file.read())

@@ -1,0 +1,129 @@
+"""Read task files: YAML with ``!function`` and ``include``, each key with the line it stands on.
+
+Nothing is executed here: ``!function a.b`` becomes a :class:`FunctionReference`, resolved when the task runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pytest_lmeval.errors import TaskFileError
+
+# libyaml parses about eight times faster than the pure-Python loader; both are safe loaders.
+_SafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MAX_BYTES = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionReference:
+    """``!function module.name`` as written in ``path``: found next to that file, not next to an includer."""
+
+    path: Path
+    line: int
+    qualified_name: str
+
+    def __str__(self) -> str:
+        return f"!function {self.qualified_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDocument:
+    """The merged content of a task file and its includes; ``lines`` says where each top-level key stands."""
+
+    path: Path
+    data: Mapping[str, Any]
+    lines: Mapping[str, tuple[Path, int]] = field(default_factory=dict)
+
+    def error(self, problem: str, key: str | None = None) -> TaskFileError:
+        """Make the error that points at ``key`` (or at the file)."""
+        path, line = self.lines.get(key or "", (self.path, None))
+        return TaskFileError(path, line, problem)
+
+
+def read_task_file(path: Path) -> TaskDocument | None:
+    """Read ``path`` and its includes; None where it is not a mapping that names a task, group or class.
+
+    Raises TaskFileError for text that is not YAML, unreadable files, and includes that are missing or circular.
+    """
+    document = _read(path, ())
+    kinds = ("task", "group", "class")
+    return document if any(kind in document.data for kind in kinds) else None
+
+
+def _read(path: Path, including: tuple[Path, ...]) -> TaskDocument:
+    if path in including:
+        chain = " -> ".join(p.name for p in (*including, path))
+        raise TaskFileError(including[-1], None, f"include cycle: {chain}")
+    data, lines = _parse(path)
+    parents = data.pop("include", None)
+    place = lines.pop("include", (path, None))[1]
+    merged: dict[str, Any] = {}
+    merged_lines: dict[str, tuple[Path, int]] = {}
+    for name in [parents] if isinstance(parents, str) else parents or []:
+        parent = _read(_included(path, name, place), (*including, path))
+        merged.update({k: v for k, v in parent.data.items() if k != "task_list"})
+        merged_lines.update(parent.lines)
+    # The merge is shallow: a local key replaces an included one whole, also where both are mappings.
+    return TaskDocument(path, {**merged, **data}, {**merged_lines, **lines})
+
+
+def _included(path: Path, name: object, line: int | None) -> Path:
+    if not isinstance(name, str):
+        raise TaskFileError(path, line, f"include: expected a file name or a list of them, found {name!r}")
+    found = (path.parent / name).resolve()
+    if not found.is_file():
+        raise TaskFileError(path, line, f"include: there is no file {name!r} next to {path.name}")
+    return found
+
+
+def _parse(path: Path) -> tuple[dict[str, Any], dict[str, tuple[Path, int]]]:
+    loader = _loader_class(path)(_text(path))
+    try:
+        node = loader.get_single_node()
+        data = loader.construct_document(node) if node is not None else {}
+    except yaml.YAMLError as error:
+        raise _syntax_error(path, error) from None
+    except RecursionError:
+        raise TaskFileError(path, None, "nested too deeply to be a task file") from None
+    finally:
+        loader.dispose()
+    if not isinstance(data, dict):
+        raise TaskFileError(path, 1, f"expected a mapping of keys to values, found a {type(data).__name__}")
+    lines = {str(key.value): (path, key.start_mark.line + 1) for key, _ in node.value} if node else {}
+    return {str(key): value for key, value in data.items()}, lines
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise TaskFileError(path, None, f"larger than {MAX_BYTES:,} bytes: not a task file")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TaskFileError(path, None, f"not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise TaskFileError(path, None, f"cannot be read: {error.strerror}") from None
+
+
+def _syntax_error(path: Path, error: yaml.YAMLError) -> TaskFileError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    context = getattr(error, "context", None)
+    text = f"not valid YAML: {problem}" + (f" ({context})" if context else "")
+    return TaskFileError(path, mark.line + 1 if mark else None, text)
+
+
+def _loader_class(path: Path) -> type[Any]:
+    class Loader(_SafeLoader):  # type: ignore[misc]
+        pass
+
+    def construct(loader: Any, node: yaml.Node) -> FunctionReference:
+        return FunctionReference(path, node.start_mark.line + 1, str(node.value))
+
+    Loader.add_constructor("!function", construct)
+    return Loader

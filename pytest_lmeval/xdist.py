@@ -1,0 +1,34 @@
+"""Scheduling under pytest-xdist: the items of one task file go to one worker.
+
+Look-ahead may only ask for what is certain to run in the same process; that is a work unit. ``work_unit`` is a
+pure function of the node id, so scheduler and workers agree without talking.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def work_unit(nodeid: str) -> str:
+    """Return the scope of a node id: the file for benchmark items, the node itself for everything else."""
+    path = nodeid.split("::", 1)[0]
+    return path if path.endswith((".yaml", ".yml")) else nodeid
+
+
+class SchedulerPlugin:
+    """Registered only where pytest-xdist is loaded."""
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Group by work unit where the user chose no other distribution (``-n`` alone means ``load``)."""
+        if config.getoption("dist") != "load":
+            return None
+        from xdist.scheduler import LoadScopeScheduling
+
+        class WorkUnitScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+            def _split_scope(self, nodeid: str) -> str:
+                return work_unit(nodeid)
+
+        return WorkUnitScheduling(config, log)

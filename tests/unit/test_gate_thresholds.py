@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pytest_lmeval.errors import UserError
+from pytest_lmeval.gate.policy import ModelPolicy, parse_gate
+from pytest_lmeval.gate.thresholds import check_thresholds
+from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
+
+SETTINGS = TaskSettings(
+    dataset="d",
+    dataset_config=None,
+    split="test",
+    num_fewshot=0,
+    seed=1,
+    limit=None,
+    output_type="generate_until",
+    generation=None,
+    task_hash="t",
+)
+
+
+def metric(name: str, value: float, filter: str = "none", higher: bool = True) -> MetricValue:  # noqa: A002
+    return MetricValue(name=name, filter=filter, value=value, stderr=0.1, higher_is_better=higher, n=10)
+
+
+def result(*metrics: MetricValue) -> TaskResult:
+    return TaskResult(
+        task="t", n=10, total=10, metrics=metrics, main_metric=metrics[0].key, items=(), settings=SETTINGS
+    )
+
+
+def policy(**gate: object) -> ModelPolicy:
+    return parse_gate(gate).for_model("demo")
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "passed"),
+    [
+        ({"min": 0.3}, 0.3, True),
+        ({"min": 0.3}, 0.2999, False),
+        ({"max": 0.3}, 0.3, True),
+        ({"max": 0.3}, 0.3001, False),
+        ({"min": 0.3}, math.nan, False),
+        ({"max": 0.3}, math.nan, False),
+        ({"max": 25}, math.inf, False),
+    ],
+)
+def test_the_point_value_is_compared(rule: dict[str, float], value: float, passed: bool) -> None:
+    (check,) = check_thresholds(result(metric("acc", value)), policy(acc=rule))
+    assert check.passed is passed
+    assert (check.bound, check.limit) == next(iter(rule.items()))
+    assert (check.metric, check.stderr, check.n) == ("acc", 0.1, 10)
+
+
+@pytest.mark.parametrize(
+    ("higher", "value", "bound", "passed"),
+    [(True, 0.4, "min", True), (True, 0.2, "min", False), (False, 0.4, "max", False), (False, 0.2, "max", True)],
+)
+def test_a_bare_number_bounds_the_bad_direction(higher: bool, value: float, bound: str, passed: bool) -> None:
+    (check,) = check_thresholds(result(metric("m", value, higher=higher)), policy(m=0.3))
+    assert (check.bound, check.passed) == (bound, passed)
+
+
+def test_both_bounds_and_a_named_filter() -> None:
+    checks = check_thresholds(
+        result(metric("acc", 0.5), metric("em", 0.2, "strict")),
+        parse_gate({"acc": {"min": 0.1, "max": 0.4}, "em,strict": 0.3}).for_model("demo"),
+    )
+    assert [(c.metric, c.bound, c.passed) for c in checks] == [
+        ("acc", "min", True),
+        ("acc", "max", False),
+        ("em,strict", "min", False),
+    ]
+    assert [str(c) for c in checks[1:]] == [
+        "acc 0.5000 is above its max 0.4 (n=10)",
+        "em,strict 0.2000 is below its min 0.3 (n=10)",
+    ]
+
+
+def test_an_unknown_metric_is_the_users_mistake() -> None:
+    with pytest.raises(UserError, match=r"gate\.acc_norn: t has no 'acc_norn'; its metrics are acc, f1"):
+        check_thresholds(result(metric("acc", 0.5), metric("f1", 0.5)), policy(acc_norn=0.1))
