@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_lmeval.gate.numbers import format_value
@@ -34,14 +34,10 @@ _ORDER = list(_VERDICTS)
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column: how a row's cell is spelled, and how far it may be cut when the table is too wide.
-
-    ``droppable`` columns go, the last first, when cutting is not enough.
-    """
+    """A column: how a row's cell is spelled. ``droppable`` ones go, the last first, where room is short."""
 
     title: str
     cell: Callable[[ReportRow, bool], str]
-    least: int | None = None
     left: bool = False
     droppable: bool = False
 
@@ -75,7 +71,8 @@ def _badness(row: ReportRow) -> tuple[bool, int, str, str]:
 
 
 def _verdict(row: ReportRow, unicode: bool) -> str:
-    return _VERDICTS[row.verdict][0] if row.verdict in _VERDICTS else shorten(row.verdict, 12, unicode=unicode)
+    known = _VERDICTS.get(row.verdict)
+    return known[0] if known else shorten(row.verdict.upper(), 12, unicode=unicode)
 
 
 def _markup(row: ReportRow) -> Mapping[str, bool]:
@@ -86,6 +83,9 @@ def _markup(row: ReportRow) -> Mapping[str, bool]:
 
 
 def _value(row: ReportRow, unicode: bool) -> str:
+    # A task that broke before it was evaluated has a row, and no value.
+    if not row.metric:
+        return "-"
     if row.stderr is None:
         return format_value(row.value)
     sign = "±" if unicode else "+-"
@@ -107,15 +107,17 @@ def _flips(row: ReportRow, unicode: bool) -> str:
 
 
 _COLUMNS = (
-    _Column("task", lambda row, unicode: shorten(row.task, 10_000, unicode=unicode), least=8, left=True),
-    _Column("n", lambda row, unicode: str(row.n)),
-    _Column("metric", lambda row, unicode: shorten(row.metric, 10_000, unicode=unicode), least=6, left=True),
+    _Column("task", lambda row, unicode: shorten(row.task, 10_000, unicode=unicode), left=True),
+    _Column("n", lambda row, unicode: str(row.n), droppable=True),
+    _Column("metric", lambda row, unicode: shorten(row.metric, 10_000, unicode=unicode), left=True),
     _Column("value", _value),
     _Column("baseline", _baseline, droppable=True),
-    _Column("Δ", _difference),
+    _Column("Δ", _difference, droppable=True),
     _Column("flips -/+", _flips, droppable=True),
     _Column("verdict", _verdict, left=True),
 )
+# What is cut to which width, in this order: the metric is the same for most tasks, their names tell them apart.
+_CUTS = (("metric", 10), ("task", 12), ("metric", 6), ("task", 8))
 _SHORT_HEADS = {"baseline": "base", "flips -/+": "-/+"}
 
 
@@ -126,31 +128,25 @@ def _head(column: _Column, unicode: bool) -> str:
 
 
 def _fitting(rows: Sequence[ReportRow], width: int, unicode: bool) -> list[tuple[_Column, int]]:
-    """Choose columns and their widths: cut names first, metrics' before tasks', then drop columns."""
-    columns = [(column, _natural(column, rows, unicode)) for column in _COLUMNS]
+    """Choose columns and their widths: first names are cut, then columns dropped."""
+    columns = list(_COLUMNS)
     while True:
-        for cuttable in ("metric", "task"):
-            columns = [
-                _shrunk(column, size, _total(columns) - width) if column.title == cuttable else (column, size)
-                for column, size in columns
-            ]
-        droppable = [column for column, _ in columns if column.droppable]
-        if _total(columns) <= width or not droppable:
-            return columns
-        columns = [(column, _natural(column, rows, unicode)) for column, _ in columns if column is not droppable[-1]]
+        sizes = {column.title: _natural(column, rows, unicode) for column in columns}
+        for title, least in _CUTS:
+            excess = max(0, _total(sizes.values()) - width)
+            sizes[title] = max(min(sizes[title], least), sizes[title] - excess)
+        droppable = [column for column in columns if column.droppable]
+        if _total(sizes.values()) <= width or not droppable:
+            return [(column, sizes[column.title]) for column in columns]
+        columns.remove(droppable[-1])
 
 
 def _natural(column: _Column, rows: Sequence[ReportRow], unicode: bool) -> int:
     return max(len(_head(column, unicode)), *(len(column.cell(row, unicode)) for row in rows))
 
 
-def _shrunk(column: _Column, size: int, excess: int) -> tuple[_Column, int]:
-    least = size if column.least is None else min(size, column.least)
-    return column, max(least, size - max(0, excess))
-
-
-def _total(columns: Sequence[tuple[_Column, int]]) -> int:
-    return sum(size for _, size in columns) + 2 * (len(columns) - 1)
+def _total(sizes: Collection[int]) -> int:
+    return sum(sizes) + 2 * (len(sizes) - 1)
 
 
 def _line(cells: Sequence[Segment], columns: Sequence[tuple[_Column, int]], unicode: bool) -> Line:

@@ -27,6 +27,7 @@ from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.task_hash import task_hash
 from pytest_lmeval.tasks.templates import FieldReader, explain
 
+
 class Evaluation:
     """One task on its documents. Building it reads the dataset; ``requests`` renders prompts as they are pulled."""
 
@@ -126,7 +127,16 @@ class Evaluation:
         filtered = iter(pipeline(flat, per_request))
         results = [[next(filtered) for _ in question] for question in grouped]
         triples = zip(self._questions, documents, results, strict=True)
-        return [scorer.score(question, document, result) for question, document, result in triples]
+        return [self._score_one(scorer, *triple) for triple in triples]
+
+    def _score_one(self, scorer: Scorer, question: Question, document: Any, result: list[Any]) -> dict[str, Any]:
+        try:
+            return scorer.score(question, document, result)
+        except LMEvalError:
+            raise
+        except Exception as error:  # a task's own functions may raise anything
+            field = "process_results" if self.spec.process_results else "metric_list"
+            raise explain(self.spec.document, field, error, document) from error
 
     def _aggregated(self, filter_name: str, values: list[dict[str, Any]]) -> Iterator[MetricValue]:
         for name in dict.fromkeys(name for row in values for name in row):

@@ -156,7 +156,8 @@ def test_changed_content_is_named_before_any_number(part: str, limit: int | None
     assert f"{part}s" in names
     # A new document has a new prompt; a new prompt does not have a new document.
     assert part == "document" or names == [f"{part}s"]
-    assert not (comparison.metrics or comparison.regressed or comparison.improved)
+    assert comparison.metrics == ()
+    assert comparison.regressed == comparison.improved == ()
     assert not comparison.holds
 
 

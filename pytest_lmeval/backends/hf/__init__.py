@@ -13,9 +13,10 @@ INSTALL = "pip install 'pytest-lmeval[hf]'"
 class HFOptions:
     """The keys of ``--lm-model=hf:NAME,key=value``.
 
-    ``batch_tokens`` is how many tokens a batch may hold, padding included; ``batch_size`` caps its rows as
-    well. ``add_bos_token`` and ``prefix_token_id`` override what the tokenizer says. Log-probabilities are
-    taken in float32 whatever ``dtype`` is, so there is no option for that.
+    ``batch_tokens`` is how many tokens a batch may hold, padding and tokens to be generated included; by default
+    it depends on the device. ``batch_size`` caps a batch's rows as well. ``add_bos_token`` and
+    ``prefix_token_id`` override what the tokenizer says. Log-probabilities are taken in float32 whatever
+    ``dtype`` is, so there is no option for that.
     """
 
     dtype: str = "auto"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_lmeval.backends.hf import HFOptions
-from pytest_lmeval.backends.hf.batching import Limits, free_memory
+from pytest_lmeval.backends.hf.batching import READ_TOKENS, WRITE_TOKENS, Limits, free_memory
 from pytest_lmeval.backends.hf.encoding import Encoder
 from pytest_lmeval.backends.hf.generation import Generator
 from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
@@ -72,12 +72,12 @@ class _Parts:
     """
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
-        vocabulary = _vocabulary(loaded.model)
-        self.limits = Limits.choose(options, loaded.device.type, vocabulary)
+        device, vocabulary = loaded.device.type, _vocabulary(loaded.model)
+        self.limits = Limits.choose(options, READ_TOKENS, device, vocabulary)
         self.encoder = Encoder(loaded, options.add_bos_token)
         self.scorer = Scorer(loaded, self.limits)
-        generation_limits = Limits.choose(options, loaded.device.type, vocabulary)
-        self.generator = Generator(loaded, self.encoder, generation_limits)
+        writing = Limits.choose(options, WRITE_TOKENS, device, vocabulary)
+        self.generator = Generator(loaded, self.encoder, writing)
 
 
 def _vocabulary(model: Any) -> int:

@@ -219,7 +219,9 @@ def _sentence(name: str, source: Source, error: Exception) -> str:
 def first_line(error: BaseException, limit: int = 300) -> str:
     """Shorten an error's text to its first line: transformers' run over many."""
     lines = str(error).strip().splitlines()
-    text = lines[0].strip() if lines else type(error).__name__
+    text = lines[0].strip() if lines else ""
+    if not text or isinstance(error, LookupError | struct.error):  # their text alone says nothing
+        text = f"{type(error).__name__} {text}".strip()
     return text if len(text) <= limit else text[:limit] + "…"
 
 

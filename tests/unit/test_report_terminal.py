@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from pytest_lmeval.report.rows import ReportRow
+from pytest_lmeval.report.terminal import format_table, plain_text
+from pytest_lmeval.results import MetricValue
+
+ROW = ReportRow(
+    nodeid="tasks/rivers.yaml::rivers",
+    task="rivers",
+    model="demo",
+    n=1000,
+    total=1000,
+    members=0,
+    metric="acc_norm",
+    value=0.421,
+    stderr=0.01561,
+    baseline=0.44,
+    difference=-0.019,
+    flips_regressed=40,
+    flips_improved=21,
+    verdict="regressed",
+    passed=False,
+    reason="",
+    seconds=70,
+    tokens=3000,
+    metrics=(MetricValue(name="acc", filter="none", value=0.5, stderr=None, higher_is_better=True, n=9),),
+)
+PASSED = replace(
+    ROW,
+    task="lakes",
+    verdict="pass",
+    passed=True,
+    metric="word_perplexity",
+    value=23.4567,
+    stderr=None,
+    baseline=23.4,
+    difference=0.0567,
+    flips_regressed=0,
+    flips_improved=0,
+)
+NEW = replace(ROW, task="seas", verdict="no-baseline", passed=True, baseline=None, difference=None)
+GROUP = replace(ROW, task="waters", members=3, n=3000, verdict="improved", passed=True, difference=0.03)
+
+
+def table(*rows: ReportRow, width: int = 80, unicode: bool = True) -> list[str]:
+    return [plain_text(line) for line in format_table(rows, width=width, unicode=unicode)]
+
+
+def test_the_table_worst_first_and_its_totals() -> None:
+    assert table(PASSED, GROUP, NEW, ROW, width=100) == [
+        "task       n  metric                     value    base        Δ    -/+  verdict",
+        "rivers  1000  acc_norm         0.4210 ± 0.0156  0.4400  -0.0190  40/21  REGRESSED",
+        "seas    1000  acc_norm         0.4210 ± 0.0156       -        -      -  NO BASELINE",
+        "waters  3000  acc_norm         0.4210 ± 0.0156  0.4400  +0.0300  40/21  IMPROVED",
+        "lakes   1000  word_perplexity           23.457  23.400   +0.057    0/0  PASS",
+        "1 regressed, 1 no-baseline, 1 improved, 1 pass  3,000 documents  9,000 tokens  3:30",
+    ]
+
+
+def test_names_give_way_to_eighty_columns() -> None:
+    long = replace(ROW, task="a_task_with_a_very_long_name", metric="exact_match,flexible-extract")
+    lines = table(long, replace(PASSED, task="another_task_with_a_long_name", n=14042))
+    assert max(map(len, lines)) == 80
+    assert lines[1] == "a_task_with…   1000  exact_…  0.4210 ± 0.0156  0.4400  -0.0190  40/21  REGRESSED"
+
+
+@pytest.mark.parametrize("width", [10, 40, 60, 70, 80, 120])
+@pytest.mark.parametrize("unicode", [True, False])
+def test_no_line_is_wider_than_the_terminal(width: int, unicode: bool) -> None:
+    rows = [
+        replace(ROW, task="x" * 100, metric="m" * 100, n=10**9, flips_regressed=12345, verdict="incomparable"),
+        replace(PASSED, value=1.5e300, baseline=math.inf, difference=math.nan),
+        replace(NEW, task="\x1b[31mörtlich\n", verdict="something-else"),
+    ]
+    lines = table(*rows, width=width, unicode=unicode)
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= width
+    assert all(line.isprintable() for line in lines)
+    assert unicode or all(line.isascii() for line in lines)
+
+
+def test_narrow_tables_keep_the_verdict() -> None:
+    assert table(ROW, width=60)[1] == "rivers  1000  acc_norm  0.4210 ± 0.0156  0.4400  REGRESSED"
+    assert table(ROW, width=45)[1] == "rivers  acc_norm  0.4210 ± 0.0156  REGRESSED"
+
+
+def test_a_task_that_broke_has_no_value() -> None:
+    broken = replace(NEW, metric="", value=math.nan, stderr=None, n=0, verdict="error", passed=False)
+    lines = format_table([ROW, broken], width=80, unicode=True)
+    assert plain_text(lines[1]).split() == ["seas", "0", "-", "-", "-", "-", "ERROR"]
+    assert lines[1][-1] == ("ERROR", {"red": True, "bold": True})
+    assert plain_text(lines[-1]).startswith("1 regressed, 1 error  1,000 documents")
+
+
+def test_ascii() -> None:
+    lines = table(ROW, unicode=False)
+    assert lines[:2] == [
+        "task       n  metric               value    base     diff    -/+  verdict",
+        "rivers  1000  acc_norm  0.4210 +- 0.0156  0.4400  -0.0190  40/21  REGRESSED",
+    ]
+
+
+def test_only_verdicts_are_coloured_and_what_fails_is_red() -> None:
+    required = replace(NEW, passed=False)
+    lines = format_table([ROW, PASSED, required], width=100, unicode=True)
+    coloured = {text: markup for line in lines for text, markup in line if markup}
+    assert coloured == {
+        "REGRESSED": {"red": True, "bold": True},
+        "NO BASELINE": {"red": True, "bold": True},
+        "PASS": {"green": True},
+    }
+
+
+def test_nothing_evaluated_is_no_table() -> None:
+    assert format_table([], width=80, unicode=True) == []
