@@ -26,6 +26,7 @@ from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.state import ROWS, SETTINGS
 from pytest_lmeval.tasks.groups import Group
+from pytest_lmeval.xdist import command_line
 
 _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
 
@@ -35,8 +36,7 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
     item = request.node
     verdict = _with_baseline(request, item, result, runner) if isinstance(item, TaskItem) else _marked(item, result)
     add_row(item, result, verdict)
-    model = item.config.stash[SETTINGS].model
-    text = explain(verdict, result, nodeid=item.nodeid, model=str(model))
+    text = explain(verdict, result, command=command_line(item.config))
     if verdict.is_error:
         raise BaselineError(text)
     return Judged(passed=verdict.passed, explanation=text)

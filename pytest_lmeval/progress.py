@@ -12,7 +12,7 @@ import pytest
 
 from pytest_lmeval.backends.protocol import Answer, Failure
 from pytest_lmeval.broker import Job
-from pytest_lmeval.report.progress import ProgressLine
+from pytest_lmeval.report.progress import ProgressLine, shorten
 from pytest_lmeval.tasks.evaluation import Evaluation
 
 
@@ -22,6 +22,8 @@ class Progress:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._silent = hasattr(config, "workerinput") or config.get_verbosity() < 0
+        # Asked here, before any capture: later the file descriptors may lead elsewhere.
+        self._tty = sys.stderr.isatty()
         self._line: ProgressLine | None = None
         self._tokens = 0
 
@@ -31,27 +33,33 @@ class Progress:
             return
         self._tokens += 0 if isinstance(answer, Failure) else answer.tokens
         if self._line is None:
-            self._line = ProgressLine(self._write, tty=_is_tty(), width=_width(), unicode=_unicode())
+            self._line = ProgressLine(self._write, tty=self._tty, width=self._room(), unicode=_unicode())
         self._line.update(job.name, len(job.answers), _total(job), self._tokens)
 
     def pause(self) -> None:
         """Erase the line: the test that waited is over, and pytest writes next."""
         if self._line is not None:
-            self._line.finish()
+            self._line.clear()
         # Rates are of the stretch that is shown, not of the whole session with its pauses.
         self._line, self._tokens = None, 0
 
     @contextmanager
     def loading(self, model: str) -> Iterator[None]:
         """Say that a model is being loaded, which can take minutes."""
-        show = not self._silent and _is_tty()
+        show = not self._silent and self._tty
         if show:
-            self._write(f"\rloading {model} …")
+            self._write(f"\x1b7{shorten(f'loading {model} …', self._room())}\x1b8")
         try:
             yield
         finally:
             if show:
-                self._write("\r" + " " * (len(model) + 10) + "\r")
+                self._write("\x1b[K")
+
+    def _room(self) -> int:
+        """How many columns are free behind what pytest has written on the current line."""
+        reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
+        used = reporter._tw.width_of_current_line if reporter is not None else 0
+        return max(0, shutil.get_terminal_size().columns - used) if self._tty else 100
 
     def _write(self, text: str) -> None:
         capture: Any = self._config.pluginmanager.getplugin("capturemanager")
@@ -70,14 +78,6 @@ def _emit(text: str) -> None:
 def _total(job: Job) -> int:
     estimate = job.source.total_requests if isinstance(job.source, Evaluation) else None
     return max(job.asked, estimate or 0)
-
-
-def _is_tty() -> bool:
-    return sys.__stderr__ is not None and sys.__stderr__.isatty()
-
-
-def _width() -> int:
-    return shutil.get_terminal_size().columns
 
 
 def _unicode() -> bool:

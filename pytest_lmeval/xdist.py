@@ -12,14 +12,27 @@ if TYPE_CHECKING:
     import pytest
 
 
+_COMMAND = "lmeval_command"
+
+
 def work_unit(nodeid: str) -> str:
     """Return the scope of a node id: the file for benchmark items, the node itself for everything else."""
     path = nodeid.split("::", 1)[0]
     return path if path.endswith((".yaml", ".yml")) else nodeid
 
 
+def command_line(config: pytest.Config) -> list[str]:
+    """The words of the command that started this run; a worker has them from its controller."""
+    arguments = getattr(config, "workerinput", {}).get(_COMMAND) or config.invocation_params.args
+    return ["pytest", *(str(argument) for argument in arguments)]
+
+
 class SchedulerPlugin:
     """Registered only where pytest-xdist is loaded."""
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Give a worker what only the controller knows."""
+        node.workerinput[_COMMAND] = [str(argument) for argument in node.config.invocation_params.args]
 
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         """Group by work unit where the user chose no other distribution (``-n`` alone means ``load``)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,9 @@ def shared_dir() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of whoever runs the suite must not reach the runs that are tested."""
     for name in [name for name in os.environ if name.startswith("PYTEST_LMEVAL_")]:
         if name != "PYTEST_LMEVAL_SHARED":
             monkeypatch.delenv(name)
     monkeypatch.delenv("CI", raising=False)
-    yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pytest_lmeval.gate.comparison import Comparison, MetricChange
 from pytest_lmeval.gate.numbers import format_distance, format_value
@@ -18,8 +18,8 @@ SHOWN_CHARACTERS = 100
 _ACCEPTABLE = {Status.REGRESSED, Status.CHANGED, Status.IMPROVED, Status.INCOMPARABLE, Status.NO_BASELINE}
 
 
-def explain(verdict: Verdict, result: TaskResult, *, nodeid: str = "", model: str = "") -> str:
-    """Explain a verdict to a person. ``nodeid`` and ``model`` (a spec) complete the command to accept it."""
+def explain(verdict: Verdict, result: TaskResult, *, command: Sequence[str] = ("pytest",)) -> str:
+    """Explain a verdict to a person. ``command`` are the words that made this run; accepting repeats it."""
     lines = [f"{result.task}: {_headline(verdict)}"]
     lines += [f"  {reason}" for reason in verdict.reasons[1:]]
     # Numbers of incomparable runs invite a comparison that means nothing.
@@ -27,14 +27,13 @@ def explain(verdict: Verdict, result: TaskResult, *, nodeid: str = "", model: st
         lines += _numbers(verdict, result)
         lines += _flips(verdict.comparison, result)
     if verdict.status in _ACCEPTABLE:
-        lines += ["", "accept it with:", f"  {accept_command(nodeid, model)}"]
+        lines += ["", "accept it with:", f"  {accept_command(command, result.task)}"]
     return "\n".join(lines)
 
 
-def accept_command(nodeid: str, model: str) -> str:
-    """Spell the command that makes this run the baseline, quoted for a shell."""
-    model_option = [f"--lm-model={model}"] if model else []
-    return shlex.join(["pytest", *([nodeid] if nodeid else []), *model_option, "--lm-update-baseline"])
+def accept_command(command: Sequence[str], task: str) -> str:
+    """Spell the command that makes this task's result the baseline, quoted for a shell."""
+    return shlex.join([*command, "-k", task.replace("::", "."), "--lm-update-baseline"])
 
 
 def _headline(verdict: Verdict) -> str:

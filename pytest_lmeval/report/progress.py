@@ -10,6 +10,10 @@ TTY_INTERVAL = 0.2
 PLAIN_INTERVAL = 30.0
 
 
+# Terminal control (ECMA-48 and DEC): keep the cursor's place, go back to it, erase to the end of the line.
+_SAVE, _RESTORE, _ERASE = "\x1b7", "\x1b8", "\x1b[K"
+
+
 def format_progress(
     label: str, done: int, total: int, tokens: int, elapsed: float, *, width: int, unicode: bool = True
 ) -> str:
@@ -48,8 +52,9 @@ def shorten(text: str, width: int, *, unicode: bool = True) -> str:
 class ProgressLine:
     """Writes progress, not more often than anybody reads it.
 
-    On a terminal one line is rewritten and, at the end, erased; elsewhere a line is written every half minute.
-    ``clock`` counts seconds, ``write`` takes text as it is and should flush.
+    On a terminal it stands behind what is already on the line, is rewritten in place and erased at the end, so
+    that whoever wrote the line goes on where they stopped; ``width`` is the room behind. Elsewhere a line of its
+    own is written every half minute. ``clock`` counts seconds, ``write`` takes text as it is and should flush.
     """
 
     def __init__(
@@ -69,7 +74,7 @@ class ProgressLine:
         self._clock = clock
         self._start = self._last = clock()
         self._interval = TTY_INTERVAL if tty else PLAIN_INTERVAL
-        self._shown = 0
+        self._shown = False
 
     def update(self, label: str, done: int, total: int, tokens: int) -> None:
         """Show that ``done`` of ``total`` requests are answered, with ``tokens`` tokens since the start."""
@@ -80,17 +85,14 @@ class ProgressLine:
         elapsed = now - self._start
         line = format_progress(label, done, total, tokens, elapsed, width=self._width, unicode=self._unicode)
         if self._tty:
-            self._write(f"\r{line:<{self._shown}}")
-            self._shown = len(line)
+            self._write(f"{_SAVE}{line}{_ERASE}{_RESTORE}")
         else:
-            self._write(f"{line}\n")
+            # The first line ends the one that somebody else has begun.
+            self._write(f"{line}\n" if self._shown else f"\n{line}\n")
+        self._shown = True
 
     def clear(self) -> None:
         """Erase the line, so that something else can be written; the next update shows it again."""
-        if self._shown:
-            self._write(f"\r{'':<{self._shown}}\r")
-            self._shown = 0
-
-    def finish(self) -> None:
-        """Erase the line for good."""
-        self.clear()
+        if self._shown and self._tty:
+            self._write(_ERASE)
+            self._shown = False

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,6 @@ from pytest_lmeval.backends.hf import plugin as hf_plugin
 from pytest_lmeval.backends.protocol import Backend
 
 CPU32 = HFOptions(dtype="float32", device="cpu")
-
-
-@pytest.fixture(scope="session")
-def shared_dir() -> Path:
-    """The folder with models and data beside the repository; not part of it."""
-    default = Path(__file__).parents[2].parent / "shared"
-    folder = Path(os.environ.get("PYTEST_LMEVAL_SHARED", default))
-    if not (folder / "models").is_dir():
-        pytest.skip(f"no shared models in {folder}")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -144,7 +144,7 @@ def test_recording_settles_everything_but_thresholds() -> None:
 
 def test_the_text_of_a_regression() -> None:
     verdict = judged(HALF, base(BETTER))
-    text = explain(verdict, HALF, nodeid="tasks/rivers.yaml::rivers", model="hf:org/a b")
+    text = explain(verdict, HALF, command=["pytest", "tasks/rivers.yaml", "--lm-model=hf:org/a b"])
     assert text.splitlines() == [
         "rivers: REGRESSED: acc fell by 10.00 points, from 0.6000 to 0.5000 "
         "(tolerance 1.00 points, baseline of 2026-08-02)",
@@ -163,7 +163,7 @@ def test_the_text_of_a_regression() -> None:
         ),
         "",
         "accept it with:",
-        "  pytest tasks/rivers.yaml::rivers '--lm-model=hf:org/a b' --lm-update-baseline",
+        "  pytest tasks/rivers.yaml '--lm-model=hf:org/a b' -k rivers --lm-update-baseline",
     ]
 
 
@@ -183,5 +183,5 @@ def test_a_broken_threshold_is_not_accepted_by_a_command() -> None:
 
 
 def test_the_command_is_quoted() -> None:
-    assert accept_command("a b.yaml::c", "demo") == "pytest 'a b.yaml::c' --lm-model=demo --lm-update-baseline"
-    assert accept_command("", "") == "pytest --lm-update-baseline"
+    words = ["pytest", "a b.yaml", "--lm-model=demo"]
+    assert accept_command(words, "c") == "pytest 'a b.yaml' --lm-model=demo -k c --lm-update-baseline"

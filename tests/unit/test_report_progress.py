@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_labels_cannot_move_the_cursor() -> None:
 
 
 @pytest.mark.parametrize("width", [20, 80])
-def test_a_terminal_line_is_rewritten_and_erased(width: int) -> None:
+def test_a_terminal_line_is_rewritten_in_place_and_erased(width: int) -> None:
     clock, written = Clock(), list[str]()
     line = ProgressLine(written.append, tty=True, width=width, clock=clock)
     line.update("rivers", 1, 1000, 5)
@@ -75,17 +76,15 @@ def test_a_terminal_line_is_rewritten_and_erased(width: int) -> None:
         clock.now += 1
         line.update("rivers" if done == 100 else "r", done, 1000, done)
         line.update("rivers", done, 1000, done)
-    line.finish()
-    line.finish()
-    assert len(written) == 4
-    screen = ""
-    for text in written:
-        assert "\n" not in text
-        for part in text.split("\r"):
-            screen = part + screen[len(part) :]
-            assert len(screen) < width
-    assert screen.strip() == ""
-    assert written[-1].endswith("\r")
+    line.clear()
+    line.clear()
+    *shown, erased = written
+    assert len(shown) == 3
+    for text in shown:
+        # Saved, written, the rest of the line erased, restored: the cursor is where it was.
+        assert re.fullmatch(r"\x1b7[^\x1b\n\r]+\x1b\[K\x1b8", text)
+        assert len(text) - len("\x1b7\x1b[K\x1b8") < width
+    assert erased == "\x1b[K"
 
 
 def test_a_log_gets_a_line_every_half_minute() -> None:
@@ -94,9 +93,9 @@ def test_a_log_gets_a_line_every_half_minute() -> None:
     for second in range(1, 91):
         clock.now = 100.0 + second
         line.update("rivers", second, 100, second * 10)
-    line.finish()
+    line.clear()
     assert written == [
-        "rivers  30/100 requests  10 tok/s  1:10 left\n",
+        "\nrivers  30/100 requests  10 tok/s  1:10 left\n",
         "rivers  60/100 requests  10 tok/s  0:40 left\n",
         "rivers  90/100 requests  10 tok/s  0:10 left\n",
     ]
@@ -112,4 +111,5 @@ def test_cleared_for_other_output_and_shown_again() -> None:
     line.clear()
     clock.now += 1
     line.update("r", 2, 2, 0)
-    assert [text.strip("\r ") for text in written] == ["r  1/2 requests  0:01 left", "", "r  2/2 requests"]
+    contents = [text.removeprefix("\x1b7").removesuffix("\x1b8").removesuffix("\x1b[K") for text in written]
+    assert contents == ["r  1/2 requests  0:01 left", "", "r  2/2 requests"]
