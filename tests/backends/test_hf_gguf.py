@@ -1,4 +1,4 @@
-"""A small Llama written as ``.gguf`` and read back, by transformers and by our reader of the demo model."""
+"""A small Llama written as ``.gguf`` and read back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from pytest_lmeval.backends.hf import HFOptions, plugin
 from pytest_lmeval.backends.protocol import GenerationSettings
-from pytest_lmeval.errors import ModelSpecError
 
 from .asking import score, texts
 
@@ -92,28 +91,3 @@ def test_gguf_file_is_a_model(checkpoint: Path, capfd: pytest.CaptureFixture[str
     assert len(texts(backend, [("a", GenerationSettings(max_tokens=4))])[0]) > 0
     same = plugin.open(str(checkpoint.parent), HFOptions(device="cpu", gguf_file=checkpoint.name))
     assert score(same, "a", "c") == score(backend, "a", "c")
-
-
-def test_our_reader_reads_the_same_model(checkpoint: Path) -> None:
-    import torch
-
-    from pytest_lmeval.backends.hf.gguf import byte_level_tokenizer, llama, read
-
-    loaded = plugin.open(str(checkpoint), HFOptions(device="cpu"))._parts.generator  # type: ignore[attr-defined]
-    file = read(checkpoint)
-    ours, theirs = llama(file, torch.float32).state_dict(), loaded._model.state_dict()
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert not hasattr(loaded._model.config, "quantization_config")
-    tokenizer = byte_level_tokenizer(file)
-    for text in ("a b", "<|start|>Hi 12<|end|>", "é"):
-        assert tokenizer.encode(text) == loaded._tokenizer.encode(text)
-    assert (tokenizer.bos_token, tokenizer.eos_token) == (loaded._tokenizer.bos_token, loaded._tokenizer.eos_token)
-
-
-def test_our_reader_refuses_other_files(tmp_path: Path) -> None:
-    from pytest_lmeval.backends.hf.gguf import read
-
-    (tmp_path / "x.gguf").write_bytes(b"PK" + bytes(30))
-    with pytest.raises(ModelSpecError, match=r"is not a \.gguf file"):
-        read(tmp_path / "x.gguf")
