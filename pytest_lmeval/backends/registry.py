@@ -9,49 +9,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.util
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, get_type_hints
 
 from pytest_lmeval.backends.protocol import Backend, BackendPlugin
+from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import ModelSpecError
 
 GROUP = "pytest_lmeval.backends"
 
-_ARGUMENTS = re.compile(r",(?=[A-Za-z_][A-Za-z0-9_]*=)")
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
-    """A parsed ``BACKEND:NAME[,key=value…]``; ``text`` is what the user wrote."""
-
-    text: str
-    backend: str
-    name: str
-    arguments: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, text: str) -> ModelSpec:
-        """Split the parts. Raises ModelSpecError where one is malformed."""
-        head, *pairs = _ARGUMENTS.split(text.strip())
-        backend, _, name = head.partition(":")
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", backend):
-            raise ModelSpecError(f"--lm-model={text}: expected BACKEND:NAME, for example hf:gpt2")
-        arguments: dict[str, str] = {}
-        for key, _, value in (pair.partition("=") for pair in pairs):
-            if key in arguments:
-                raise ModelSpecError(f"--lm-model={text}: {key} is given twice")
-            arguments[key] = value
-        if "," in name:
-            stray = name.split(",", 1)[1]
-            raise ModelSpecError(f"--lm-model={text}: expected key=value after the comma, found {stray!r}")
-        return cls(text.strip(), backend, name, arguments)
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def resolve_plugin(spec: ModelSpec) -> tuple[BackendPlugin, Any]:
