@@ -9,6 +9,7 @@ import pytest
 from pytest_lmeval.backends.protocol import Backend
 from pytest_lmeval.backends.registry import open_backend
 from pytest_lmeval.collection import CollectionPlugin
+from pytest_lmeval.errors import BackendError, LMEvalError
 from pytest_lmeval.options import Settings
 from pytest_lmeval.progress import Progress
 from pytest_lmeval.reporting import ReportPlugin
@@ -24,8 +25,13 @@ def activate(config: pytest.Config, settings: Settings) -> None:
     progress = Progress(config)
 
     def open_model() -> Backend:
-        with progress.loading(str(model)):
-            return open_backend(model)
+        try:
+            with progress.loading(str(model)):
+                return open_backend(model)
+        except LMEvalError:
+            raise
+        except Exception as error:
+            raise BackendError(f"{model} cannot be opened: {type(error).__name__}: {error}") from error
 
     config.stash[PROGRESS] = progress
     config.stash[RUNNER] = Runner(open_model, observe=progress.observe)

@@ -131,15 +131,13 @@ class _Channel:
 
     def _advance(self) -> None:
         """Take one answer; open the stream where there is none."""
-        if self._stream is None:
-            self._taken = 0
-            self._stream = iter(self._operation(self._feed()))
         try:
+            if self._stream is None:
+                self._taken = 0
+                self._stream = iter(self._operation(self._feed()))
             answer = next(self._stream)
         except StopIteration:
             self._end("the backend ended its stream without an answer")
-            if self._feeding and not self._taken:
-                raise BackendError("the backend ended its stream without taking a request") from None
         except Exception as error:  # noqa: BLE001 - an engine may raise anything; what it held has failed
             self._end(str(error) if isinstance(error, LMEvalError) else f"{type(error).__name__}: {error}", error)
         else:
@@ -172,11 +170,16 @@ class _Channel:
         self._observe(job, answer)
 
     def _end(self, reason: str, cause: Exception | None = None) -> None:
-        """Forget the stream; what it had taken and not answered has failed for ``reason``."""
+        """Forget the stream; what it had taken and not answered has failed for ``reason``.
+
+        Raises BackendError where it took nothing although there was something: another stream would not either.
+        """
         self._stream = None
         for request_id, (job, _) in list(self._owner.items()):
             job.cause = cause
             self._settle(Failure(id=request_id, error=reason))
+        if self._feeding and not self._taken:
+            raise BackendError(f"{reason}; it took no request") from cause
 
 
 def _failed(job: Job, failures: Sequence[Failure]) -> str:

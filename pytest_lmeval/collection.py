@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.check import check_task
-from pytest_lmeval.errors import QualityError, TaskFileError, UserError
+from pytest_lmeval.errors import QualityError, SettingsError, TaskFileError, UserError
 from pytest_lmeval.marks import planned_of_mark
 from pytest_lmeval.runner import Planned
 from pytest_lmeval.state import CATALOGUE, RUNNER, SETTINGS
@@ -22,7 +22,7 @@ from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks, name_of
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import TaskDocument, read_task_file
-from pytest_lmeval.xdist import work_unit
+from pytest_lmeval.xdist import scope_of
 
 
 class TaskItem(pytest.Function):
@@ -130,10 +130,12 @@ class CollectionPlugin:
         """Add the tasks of ``--lm-tasks`` and drop second copies, before ``-k`` and ``-m`` select."""
         try:
             items.extend(self._named_tasks(session, items))
+            kept = _unique(items)
         except UserError as error:
-            raise pytest.UsageError(_relative(error, self._config.rootpath)) from None
-        kept = _unique(items)
-        if second := [item for item in items if item not in kept]:
+            self._refuse(session, items, _relative(error, self._config.rootpath))
+            return
+        once = set(kept)
+        if second := [item for item in items if item not in once]:
             self._config.hook.pytest_deselected(items=second)
         items[:] = kept
         for item in items:
@@ -146,6 +148,14 @@ class CollectionPlugin:
         runner = self._config.stash[RUNNER]
         runner.plan([task for item in session.items for task in self._planned(item)])
 
+    def _refuse(self, session: pytest.Session, items: list[pytest.Item], problem: str) -> None:
+        """End the run. A usage error of an xdist worker would be lost and its controller break: there, a report."""
+        if not hasattr(self._config, "workerinput"):
+            raise pytest.UsageError(problem)
+        items.clear()
+        report = pytest.CollectReport(session.nodeid, "failed", problem, [])
+        self._config.hook.pytest_collectreport(report=report)
+
     def _named_tasks(self, session: pytest.Session, items: list[pytest.Item]) -> Iterator[pytest.Item]:
         settings, catalogue = self._config.stash[SETTINGS], self._config.stash[CATALOGUE]
         have = {item.task_name for item in items if isinstance(item, TaskItem)}
@@ -156,8 +166,7 @@ class CollectionPlugin:
                 yield from session.genitems(node)
 
     def _planned(self, item: pytest.Item) -> Iterator[Planned]:
-        options, scope = self._config.stash[SETTINGS].evaluation, work_unit(item.nodeid)
-        scope = scope if hasattr(self._config, "workerinput") else ""
+        options, scope = self._config.stash[SETTINGS].evaluation, scope_of(item)
         if item.get_closest_marker("skip") is not None:
             return
         if not isinstance(item, TaskItem):
@@ -169,7 +178,7 @@ class CollectionPlugin:
 def _unique(items: list[pytest.Item]) -> list[pytest.Item]:
     """Keep one item per task: a leaf stands under the largest group that was collected, else in its own file.
 
-    Raises UsageError where two files define a task of the same name: they would share one baseline.
+    Raises SettingsError where two files define a task of the same name: they would share one baseline.
     """
     tasks = [item for item in items if isinstance(item, TaskItem)]
     sizes: dict[Any, int] = {}
@@ -179,7 +188,7 @@ def _unique(items: list[pytest.Item]) -> list[pytest.Item]:
     for item in tasks:
         other = chosen.setdefault(item.task_name, item)
         if other.source.resolve() != item.source.resolve():
-            raise pytest.UsageError(
+            raise SettingsError(
                 f"two files define the task {item.task_name!r}: {other.source} and {item.source}. Rename one of them."
             )
         if (item.from_group, sizes[item.parent]) > (other.from_group, sizes[other.parent]):

@@ -18,7 +18,7 @@ from pytest_lmeval.state import CATALOGUE, SETTINGS
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.spec import TaskSpec
-from pytest_lmeval.xdist import work_unit
+from pytest_lmeval.xdist import scope_of
 
 _KEYWORDS = ("limit", "num_fewshot", "gen_kwargs", "seed")
 
@@ -48,7 +48,7 @@ def evaluate_named(
 
 
 def _evaluate(item: pytest.Item, runner: Runner, target: TaskSpec | Group, options: EvaluationOptions) -> TaskResult:
-    scope = work_unit(item.nodeid) if hasattr(item.config, "workerinput") else ""
+    scope = scope_of(item)
     if isinstance(target, Group):
         return runner.evaluate_group(target, options, scope)
     return runner.evaluate(target, options, scope)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_lmeval.runner import Runner
     from pytest_lmeval.scores import EvaluationResult
 
-_NO_MODEL = "no model under test: choose one with --lm-model=BACKEND:NAME (for example hf:gpt2 or demo)"
+NO_MODEL = "no model under test: choose one with --lm-model=BACKEND:NAME (for example hf:gpt2 or demo)"
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def lm_runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
     """Evaluates tasks on the model under test; skips where none was chosen. Closes the model at the end."""
     runner = request.config.stash.get(RUNNER, None)
     if runner is None:
-        pytest.skip(_NO_MODEL)
+        pytest.skip(NO_MODEL)
     yield runner
     runner.close()
 
@@ -39,7 +39,7 @@ def lm(lm_runner: Runner, request: pytest.FixtureRequest) -> LanguageModel:
     """
     from pytest_lmeval.language_model import LanguageModel
 
-    return LanguageModel(lm_runner, request.node.name)
+    return LanguageModel(lm_runner, request.node.name, answered=request.config.stash[PROGRESS].pause)
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pytest_lmeval.backends.protocol import (
+    Answer,
     Backend,
     GenerationAnswer,
     GenerationRequest,
@@ -16,15 +17,18 @@ from pytest_lmeval.backends.protocol import (
     RollingAnswer,
     RollingRequest,
 )
+from pytest_lmeval.errors import LMEvalError
 from pytest_lmeval.runner import Runner
 
 
 class LanguageModel:
     """What the ``lm`` fixture gives. Every method raises BackendError where the model could not answer."""
 
-    def __init__(self, runner: Runner, name: str) -> None:
+    def __init__(self, runner: Runner, name: str, *, answered: Callable[[], None] = lambda: None) -> None:
+        """``answered`` is called after each question, whatever became of it."""
         self._runner = runner
         self._name = name
+        self._answered = answered
 
     @property
     def backend(self) -> Backend:
@@ -42,7 +46,8 @@ class LanguageModel:
         def requests(ids: Iterator[int]) -> list[Any]:
             return [LoglikelihoodRequest(id=next(ids), context=c, continuation=t) for c, t in pairs]
 
-        answers = self._runner.ask("loglikelihood", requests, self._name)
+        __tracebackhide__ = True
+        answers = self._ask("loglikelihood", requests)
         return [answer for answer in answers if isinstance(answer, LoglikelihoodAnswer)]
 
     def loglikelihood_rolling(self, texts: Sequence[str]) -> list[float]:
@@ -51,7 +56,8 @@ class LanguageModel:
         def requests(ids: Iterator[int]) -> list[Any]:
             return [RollingRequest(id=next(ids), text=text) for text in texts]
 
-        answers = self._runner.ask("loglikelihood_rolling", requests, self._name)
+        __tracebackhide__ = True
+        answers = self._ask("loglikelihood_rolling", requests)
         return [answer.logprob for answer in answers if isinstance(answer, RollingAnswer)]
 
     def generate_until(
@@ -66,5 +72,16 @@ class LanguageModel:
         def requests(ids: Iterator[int]) -> list[Any]:
             return [GenerationRequest(id=next(ids), context=prompt, settings=generation) for prompt in prompts]
 
-        answers = self._runner.ask("generate_until", requests, self._name)
+        __tracebackhide__ = True
+        answers = self._ask("generate_until", requests)
         return [answer.text for answer in answers if isinstance(answer, GenerationAnswer)]
+
+    def _ask(self, operation: str, requests: Callable[[Iterator[int]], list[Any]]) -> list[Answer]:
+        __tracebackhide__ = True
+        try:
+            return self._runner.ask(operation, requests, self._name)
+        except LMEvalError as error:
+            # The line of the test is of interest, not the way the question took from there.
+            raise error.with_traceback(None) from error.__cause__
+        finally:
+            self._answered()

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_lmeval.backends.registry import ModelSpec
+from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import SettingsError
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions

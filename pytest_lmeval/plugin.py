@@ -14,7 +14,7 @@ import pytest
 
 from pytest_lmeval.check import Judged
 from pytest_lmeval.errors import UserError
-from pytest_lmeval.fixtures import lm, lm_evaluate, lm_result, lm_runner, lm_verdict
+from pytest_lmeval.fixtures import NO_MODEL, lm, lm_evaluate, lm_result, lm_runner, lm_verdict
 from pytest_lmeval.options import add_options, read_settings
 from pytest_lmeval.state import SETTINGS
 
@@ -65,6 +65,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> TaskFile |
     from pytest_lmeval.collection import TaskFile
 
     return TaskFile.from_parent(parent, path=file_path)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is marked ``lmeval`` where no model was chosen: its body would pass unjudged."""
+    if config.stash[SETTINGS].model is not None:
+        return
+    skip = pytest.mark.skip(reason=NO_MODEL)
+    for item in items:
+        # Others are skipped by the fixture, which tells their line too.
+        if item.get_closest_marker("lmeval") is not None and "lm_runner" not in getattr(item, "fixturenames", ()):
+            item.add_marker(skip)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -69,17 +69,19 @@ class Runner:
 
     @property
     def broker(self) -> Broker:
-        """The broker on the open model; opens it when first asked for. A failed opening is not tried again."""
-        if self._open_error is not None:
-            raise self._open_error
+        """The broker on the open model; opens it when first asked for."""
         if self._broker is None:
             self._broker = Broker(self.backend, observe=self._observe)
             self._broker.plan(self._planned)
+            # From here on the broker forgets each job as it starts; another reference would keep its answers.
+            self._planned = []
         return self._broker
 
     @property
     def backend(self) -> Backend:
-        """The open model."""
+        """The open model. A failed opening is not tried again."""
+        if self._open_error is not None:
+            raise self._open_error
         if self._backend is None:
             try:
                 self._backend = self._open_backend()

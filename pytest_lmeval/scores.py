@@ -46,7 +46,11 @@ class EvaluationResult(Mapping[str, Score]):
         self.task_result = result
 
     def __getitem__(self, key: str) -> Score:
-        return Score(self.task_result.task, self.task_result.metric(key))
+        __tracebackhide__ = True
+        try:
+            return Score(self.task_result.task, self.task_result.metric(key))
+        except KeyError as error:
+            raise KeyError(*error.args) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter([metric.key for metric in self.task_result.metrics])

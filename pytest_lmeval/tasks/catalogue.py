@@ -42,8 +42,9 @@ class Catalogue:
     def _tags(self) -> Mapping[str, list[str]]:
         tags: dict[str, list[str]] = {}
         for name, document in sorted(self._documents.items()):
-            given = document.data.get("tag") or []
-            for tag in [given] if isinstance(given, str) else given:
+            given = document.data.get("tag")
+            # What is neither is refused when the file itself is parsed.
+            for tag in given if isinstance(given, list) else [given] if isinstance(given, str) else []:
                 tags.setdefault(str(tag), []).append(name)
         return tags
 
@@ -134,7 +135,8 @@ class Catalogue:
         if "group" in document.data:
             return self._group(parse_group(document), inside)
         data = {**document.data, **spec.overrides, **overrides}
-        return parse_task(TaskDocument(document.path, data, document.lines))
+        written = {key: line for key, line in spec.document.lines.items() if key in spec.overrides}
+        return parse_task(TaskDocument(document.path, data, {**document.lines, **written}))
 
     def _not_found(self, name: str) -> str:
         known = sorted({*self._documents, *self._tags})

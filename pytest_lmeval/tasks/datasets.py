@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lmeval.errors import DatasetError
 from pytest_lmeval.tasks.spec import TaskSpec
-from pytest_lmeval.tasks.templates import call
+from pytest_lmeval.tasks.templates import call_for
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -71,7 +71,8 @@ class TaskDatasets:
 def _read_local(folder: Path, split: str, spec: TaskSpec) -> Dataset:
     for suffix in _SUFFIXES:
         path = folder / f"{split}{suffix}"
-        if path.is_file():
+        # A split's name is text from a task file too.
+        if path.parent == folder and path.is_file():
             return read_jsonl(path) if suffix == ".jsonl" else _read_parquet(path)
     have = sorted(p.stem for p in folder.iterdir() if p.suffix in _SUFFIXES)
     raise DatasetError(
@@ -81,22 +82,25 @@ def _read_local(folder: Path, split: str, spec: TaskSpec) -> Dataset:
 
 def read_jsonl(path: Path) -> Dataset:
     """Read one JSON object a line. Raises DatasetError with file and line of what is not one."""
+    import pyarrow
     from datasets import Dataset
 
-    rows = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                rows.append(_row(path, number, line))
+    with path.open("rb") as lines:
+        rows = [_row(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not rows:
         raise DatasetError(f"{path}: no documents")
-    # Not pyarrow's JSON reader: it turns texts that look like dates into timestamps.
-    return Dataset.from_list(rows)
-
-
-def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    # Dataset.from_list would take the columns of the first row alone.
+    columns = {name: [row.get(name) for row in rows] for name in dict.fromkeys(key for row in rows for key in row)}
     try:
-        row = json.loads(line)
+        # Not pyarrow's JSON reader: it turns texts that look like dates into timestamps.
+        return Dataset.from_dict(columns)
+    except pyarrow.ArrowException as error:
+        raise DatasetError(f"{path}: a column has values of different types: {error}") from None
+
+
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line.decode())
     except ValueError as error:
         raise DatasetError(f"{path}:{number}: not valid JSON: {error}") from None
     if not isinstance(row, dict):
@@ -116,7 +120,8 @@ def _read_parquet(path: Path) -> Dataset:
 
 def _load(spec: TaskSpec, data_dir: Path | None) -> Mapping[str, Any]:
     if spec.custom_dataset is not None:
-        splits: Mapping[str, Any] = call(spec.custom_dataset, **spec.metadata, **spec.dataset_kwargs)
+        arguments = {**spec.metadata, **spec.dataset_kwargs}
+        splits: Mapping[str, Any] = call_for(spec.document, "custom_dataset", spec.custom_dataset, **arguments)
         return splits
     if spec.dataset_path is None:
         raise spec.document.error("neither dataset_path nor custom_dataset is set")

@@ -13,7 +13,7 @@ from typing import Any
 from pytest_lmeval.errors import DatasetError
 from pytest_lmeval.tasks.datasets import TaskDatasets
 from pytest_lmeval.tasks.spec import TaskSpec
-from pytest_lmeval.tasks.templates import call
+from pytest_lmeval.tasks.templates import call_for
 from pytest_lmeval.tasks.yaml_loader import FunctionReference
 
 
@@ -49,7 +49,9 @@ class DocumentStore:
             return list(self._process(fewshot.split, fewshot.process_docs))
         if fewshot.samples is not None:
             samples = fewshot.samples
-            return list(call(samples) if isinstance(samples, FunctionReference) else samples)
+            if isinstance(samples, FunctionReference):
+                samples = call_for(self._spec.document, "fewshot_config", samples)
+            return list(samples)
         spec = self._spec
         for split in (spec.training_split, spec.validation_split, spec.test_split):
             if split is not None:
@@ -60,5 +62,13 @@ class DocumentStore:
         key = (split, function)
         if key not in self._processed:
             rows = self._datasets.split(split)
-            self._processed[key] = rows if function is None else call(function, rows)
+            self._processed[key] = rows if function is None else self._call(function, rows)
         return self._processed[key]
+
+    def _call(self, function: FunctionReference, rows: Any) -> Any:
+        document = self._spec.document
+        processed = call_for(document, "process_docs", function, rows)
+        if not hasattr(processed, "__len__"):
+            found = type(processed).__name__
+            raise document.error(f"process_docs: {function} returned no documents but {found}", "process_docs")
+        return processed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,14 +14,15 @@ from pytest_lmeval.backends.protocol import (
 from pytest_lmeval.errors import LMEvalError
 from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings, metric_key
 from pytest_lmeval.tasks import filters
+from pytest_lmeval.tasks.aggregation import AGGREGATIONS
 from pytest_lmeval.tasks.datasets import TaskDatasets
 from pytest_lmeval.tasks.documents import DocumentStore
 from pytest_lmeval.tasks.fewshot import draw
 from pytest_lmeval.tasks.generation import effective_kwargs, generation_settings
-from pytest_lmeval.tasks.metrics import metrics_of
+from pytest_lmeval.tasks.metrics import Metric, metrics_of
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.questions import Interviewer, Question, TaskShape
-from pytest_lmeval.tasks.scoring import Scorer, gold_indices, margin
+from pytest_lmeval.tasks.scoring import Scorer, gold_indices, margin, per_character
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.task_hash import task_hash
 from pytest_lmeval.tasks.templates import FieldReader, explain
@@ -48,6 +48,7 @@ class Evaluation:
         self._pool = store.fewshot_pool() if self._num_fewshot else ()
         self._indices = self._chosen()
         self._shots = self._draw()
+        self._examples: dict[int, str] = {}
         self._questions: list[Question] = []
 
     @property
@@ -62,8 +63,8 @@ class Evaluation:
         """Yield the requests in the order of the documents, each with the next of ``ids``."""
         for index in self._indices:
             document = self._documents[index]
-            shots = [self._pool[i] for i in self._shots[index]] if self._num_fewshot else []
             try:
+                shots = [self._example(i) for i in self._shots[index]]
                 question, requests = self._interviewer.ask(index, document, shots, ids)
             except LMEvalError:
                 raise
@@ -95,6 +96,12 @@ class Evaluation:
             seconds=seconds,
         )
 
+    def _example(self, index: int) -> str:
+        """Render example ``index`` of the pool, once: a fixed few-shot prefix serves thousands of documents."""
+        if index not in self._examples:
+            self._examples[index] = self._interviewer.shot(self._pool[index])
+        return self._examples[index]
+
     def _shape_of(self, reader: FieldReader) -> TaskShape:
         first = self._documents[0]
         try:
@@ -124,10 +131,19 @@ class Evaluation:
     ) -> list[dict[str, Any]]:
         flat = [request for question in grouped for request in question]
         per_request = [d for d, question in zip(documents, grouped, strict=True) for _ in question]
-        filtered = iter(pipeline(flat, per_request))
+        filtered = iter(self._filtered(pipeline, flat, per_request))
         results = [[next(filtered) for _ in question] for question in grouped]
         triples = zip(self._questions, documents, results, strict=True)
         return [self._score_one(scorer, *triple) for triple in triples]
+
+    def _filtered(self, pipeline: filters.Filter, responses: list[list[Any]], documents: list[Any]) -> Any:
+        try:
+            return pipeline(responses, documents)
+        except LMEvalError:
+            raise
+        except Exception as error:  # a task's own filters may raise anything
+            problem = f"filter_list: {type(error).__name__}: {error}"
+            raise self.spec.document.error(problem, "filter_list") from error
 
     def _score_one(self, scorer: Scorer, question: Question, document: Any, result: list[Any]) -> dict[str, Any]:
         try:
@@ -141,10 +157,7 @@ class Evaluation:
     def _aggregated(self, filter_name: str, values: list[dict[str, Any]]) -> Iterator[MetricValue]:
         for name in dict.fromkeys(name for row in values for name in row):
             column = [row[name] for row in values if name in row]
-            metric = self._metrics.get(name)
-            if metric is None:
-                # A function may return more metrics than the file lists: means, as in the reference.
-                metric = next(iter(self._metrics.values()))
+            metric = self._metrics.get(name) or self._unlisted(name)
             yield MetricValue(
                 name=name,
                 filter=filter_name,
@@ -153,6 +166,11 @@ class Evaluation:
                 higher_is_better=metric.higher_is_better,
                 n=len(column),
             )
+
+    def _unlisted(self, name: str) -> Metric:
+        """A function may return other metrics than the file lists: a metric's own aggregation, else the mean."""
+        own = next((m for m in self._metrics.values() if m.function is not None), None)
+        return own or Metric(name=name, aggregation=AGGREGATIONS["mean"], higher_is_better=True)
 
     def _items(
         self, scored: Mapping[str, list[dict[str, Any]]], grouped: list[list[list[Any]]], main: str
@@ -176,13 +194,12 @@ class Evaluation:
             )
 
     def _per_document(self, key: str, name: str, value: Any) -> dict[str, float]:
-        metric = self._metrics.get(name)
+        metric = self._metrics.get(name) or self._unlisted(name)
         if isinstance(value, tuple) and len(value) == 2 and all(_is_number(v) for v in value):
             return {f"{key}/numerator": float(value[0]), f"{key}/denominator": float(value[1])}
         if not _is_number(value):
             return {}
-        is_mean = metric is None or metric.aggregation.name == "mean"
-        return {key if is_mean else f"{key}/item": float(value)}
+        return {key if metric.aggregation.name == "mean" else f"{key}/item": float(value)}
 
     def _margin(self, question: Question, first: list[Any], main: str) -> float | None:
         if self.spec.output_type != "multiple_choice" or self.spec.process_results is not None:
@@ -241,8 +258,7 @@ def _shown_answer(question: Question, results: list[Any], main: str) -> str:
         return first
     if not question.choices:
         return "greedy" if isinstance(first, tuple) and first[1] else "not greedy"
-    scores = [
-        logprob / (len(choice) or math.inf) if main == "acc_norm" else logprob
-        for choice, (logprob, _) in zip(question.choices, results, strict=False)
-    ]
+    scores = [logprob for logprob, _ in results[: len(question.choices)]]
+    if main == "acc_norm":
+        scores = list(per_character(scores, question.choices))
     return question.choices[scores.index(max(scores))]

@@ -36,8 +36,14 @@ def draw(spec: TaskSpec, pool: Rows, documents: Rows, count: int, seed: int) -> 
     if count > len(pool):
         raise DatasetError(f"{spec.task}: {count} few-shot examples asked for, the pool has {len(pool)}")
     if sampler == "first_n":
-        return _first(pool, documents, count, exclude=may_leak)
-    return _random(spec, pool, documents, count, random.Random(seed), exclude=may_leak)
+        drawn = _first(pool, documents, count, exclude=may_leak)
+    else:
+        drawn = _random(spec, pool, documents, count, random.Random(seed), exclude=may_leak)
+    if any(len(indices) < count for indices in drawn):
+        raise DatasetError(
+            f"{spec.task}: {count} few-shot examples asked for; without copies of the document itself the pool has fewer"
+        )
+    return drawn
 
 
 def _first(pool: Rows, documents: Rows, count: int, *, exclude: bool) -> Sequence[tuple[int, ...]]:
@@ -65,5 +71,5 @@ def _without(document: Mapping[str, Any], pool: Rows, stream: random.Random, cou
     drawn = [i for i in stream.sample(range(len(pool)), count + 1) if pool[i] != document]
     if len(drawn) < count:
         others = [i for i, row in enumerate(pool) if row != document]
-        drawn = stream.sample(others, count)
+        drawn = stream.sample(others, min(count, len(others)))
     return tuple(drawn[:count])

@@ -50,6 +50,8 @@ def _pipeline(spec: TaskSpec, entry: Mapping[str, Any]) -> Filter:
 
 
 def _step(spec: TaskSpec, step: Mapping[str, Any]) -> Filter:
+    if not isinstance(step, Mapping):
+        raise spec.document.error(f"filter_list: expected a mapping with 'function', found {step!r}", "filter_list")
     arguments = {key: value for key, value in step.items() if key != "function"}
     function = step.get("function")
     if isinstance(function, FunctionReference):

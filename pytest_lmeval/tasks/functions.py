@@ -47,7 +47,7 @@ def _module(reference: FunctionReference, module_name: str) -> ModuleType:
         return _load(reference, path)
     try:
         return importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # "..name" is no absolute module path
         raise _error(reference, f"there is no {path.name} next to the task file, and {error}") from None
 
 
@@ -70,6 +70,9 @@ def _load(reference: FunctionReference, path: Path) -> ModuleType:
         except SyntaxError as error:
             del sys.modules[name]
             raise TaskFileError(path, error.lineno, f"not valid Python: {error.msg}") from None
+        except Exception as error:  # the module's own code may raise anything
+            del sys.modules[name]
+            raise _error(reference, f"{path.name} cannot be imported: {type(error).__name__}: {error}") from error
         _modules[key] = module
     return _modules[key]
 

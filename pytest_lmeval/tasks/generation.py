@@ -27,6 +27,9 @@ def effective_kwargs(spec: TaskSpec, overrides: Mapping[str, Any]) -> dict[str, 
 def generation_settings(spec: TaskSpec, kwargs: Mapping[str, Any], seed: int) -> GenerationSettings:
     """Read ``kwargs``. Raises TaskFileError where a value has the wrong type."""
     until = kwargs.get("until") or []
+    if not isinstance(until, str | list | tuple):
+        problem = f"generation_kwargs: until: expected a text or a list of texts, found {until!r}"
+        raise spec.document.error(problem, "generation_kwargs")
     stops = [until] if isinstance(until, str) else list(until)
     lengths = [kwargs[key] for key in _LENGTH_KEYS if kwargs.get(key) is not None]
     try:

@@ -32,9 +32,12 @@ class PromptBuilder:
         self._reader = reader
         self._multiple_input = multiple_input
 
-    def contexts(self, document: Document, shots: Sequence[Document]) -> list[str]:
-        """Return the context before the answer; several where each choice is an input of its own."""
-        prefix = self._description(document) + "".join(self.shot(shot) for shot in shots)
+    def contexts(self, document: Document, shots: Sequence[str]) -> list[str]:
+        """Return the context before the answer; several where each choice is an input of its own.
+
+        ``shots`` are rendered examples, see :meth:`shot`.
+        """
+        prefix = self._description(document) + "".join(shots)
         gen_prefix = self._reader.optional(self._spec.gen_prefix, document)
         if self._multiple_input:
             questions = self._reader.choices(self._spec.doc_to_choice, document)

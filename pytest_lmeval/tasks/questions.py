@@ -73,9 +73,12 @@ class Interviewer:
         self._prompts = PromptBuilder(spec, reader, multiple_input=shape.multiple_input)
 
     def ask(
-        self, index: int, document: Document, shots: Sequence[Document], ids: Iterator[int]
+        self, index: int, document: Document, shots: Sequence[str], ids: Iterator[int]
     ) -> tuple[Question, list[Request]]:
-        """Return the question and its requests, repeats of a request next to each other."""
+        """Return the question and its requests, repeats of a request next to each other.
+
+        ``shots`` are examples rendered by :meth:`shot`.
+        """
         calls, choices, gold = self._calls(document, shots)
         question = Question(
             index=index,
@@ -90,8 +93,12 @@ class Interviewer:
         requests = [self._request(next(ids), call, repeat) for call in calls for repeat in range(self._spec.repeats)]
         return question, requests
 
+    def shot(self, document: Document) -> str:
+        """Render one few-shot example."""
+        return self._prompts.shot(document)
+
     def _calls(
-        self, document: Document, shots: Sequence[Document]
+        self, document: Document, shots: Sequence[str]
     ) -> tuple[list[tuple[str, ...]], tuple[str, ...], Any]:
         spec, reader = self._spec, self._reader
         if spec.output_type == "loglikelihood_rolling":

@@ -64,11 +64,10 @@ class Scorer:
         count = len(question.choices)
         logprobs = np.array([logprob for logprob, _ in results[:count]])
         golds = gold_indices(question)
-        characters = np.array([float(len(choice)) for choice in question.choices])
         octets = np.array([float(len(choice.encode())) for choice in question.choices])
         values: dict[str, Any] = {
             "acc": _hit(logprobs, golds),
-            "acc_norm": _hit(_normalised(logprobs, characters), golds),
+            "acc_norm": _hit(per_character(logprobs, question.choices), golds),
             "acc_bytes": _hit(_normalised(logprobs, octets), golds),
             "exact_match": int(any(results[i][1] for i in golds if i != _NO_CHOICE)),
         }
@@ -83,10 +82,10 @@ class Scorer:
         values: dict[str, Any] = {}
         for name, metric in self._metrics.items():
             scores = [_compare(metric, gold, answer) for gold in golds]
-            if isinstance(scores[0], Mapping):
+            if self._shape.multiple_target:
+                values[name] = 1.0 if any(s[name] if isinstance(s, Mapping) else s for s in scores) else 0.0
+            elif isinstance(scores[0], Mapping):
                 values.update(scores[0])
-            elif self._shape.multiple_target:
-                values[name] = 1.0 if any(scores) else 0.0
             else:
                 values[name] = scores[0]
         return values
@@ -97,8 +96,9 @@ class Scorer:
             gold = question.choices[gold]
         elif self._shape.multiple_target:
             return list(gold) if isinstance(gold, list) else [gold]
-        elif isinstance(answer, str) and not isinstance(gold, str):
-            gold = str(gold)
+        elif not isinstance(answer, list | None) and type(gold) is not type(answer):
+            # A filter may have made a number of the answer.
+            gold = type(answer)(gold)
         return [gold]
 
     def _wanted(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def gold_indices(question: Question) -> list[int]:
     if isinstance(gold, str):
         return [question.choices.index(gold) if gold in question.choices else _NO_CHOICE]
     golds = gold if isinstance(gold, list) else [gold]
-    return [g if g < count else _NO_CHOICE for g in golds]
+    return [g if 0 <= g < count else _NO_CHOICE for g in golds]
 
 
 def margin(question: Question, results: Results, *, by_length: bool) -> float | None:
@@ -123,7 +123,7 @@ def margin(question: Question, results: Results, *, by_length: bool) -> float | 
     count = len(question.choices)
     logprobs = np.array([logprob for logprob, _ in results[:count]])
     if by_length:
-        logprobs = _normalised(logprobs, np.array([float(len(c)) for c in question.choices]))
+        logprobs = per_character(logprobs, question.choices)
     golds = [g for g in gold_indices(question) if g != _NO_CHOICE]
     others = [i for i in range(count) if i not in golds]
     if not golds or not others:
@@ -131,10 +131,15 @@ def margin(question: Question, results: Results, *, by_length: bool) -> float | 
     return float(max(logprobs[golds]) - max(logprobs[others]))
 
 
+def per_character(logprobs: Any, choices: Sequence[str]) -> Any:
+    """Return each log-probability over the length of its choice."""
+    return _normalised(np.array(logprobs), np.array([float(len(choice)) for choice in choices]))
+
+
 def _normalised(logprobs: Any, lengths: Any) -> Any:
-    # An empty choice has length 0: its normalised score is minus infinity, not an error.
+    # An empty choice has length 0: its normalised score is minus infinity, not an error, and never the best.
     with np.errstate(divide="ignore", invalid="ignore"):
-        return logprobs / lengths
+        return np.where(lengths > 0, logprobs / lengths, -np.inf)
 
 
 def _hit(scores: Any, golds: Sequence[int]) -> float:
@@ -145,7 +150,9 @@ def _compare(metric: Metric, gold: Any, answer: Any) -> Any:
     if metric.function is not None:
         return metric.function(references=[gold], predictions=[answer], **metric.arguments)
     if metric.name == "exact_match":
-        return exact_match(answer, gold, **metric.arguments)
+        # A pipeline that does not end in take_first leaves a list: then it is the share of its answers.
+        answers = answer if isinstance(answer, list) else [answer]
+        return sum(exact_match(a, gold, **metric.arguments) for a in answers) / len(answers)
     if metric.name == "bypass":
         return 999
     raise TypeError(f"metric {metric.name!r} does not score generated text")

@@ -97,7 +97,7 @@ class TaskSpec:
         return None if version is None else str(version)
 
 
-_DELIMITERS = ("fewshot_delimiter", "target_delimiter")
+_NEEDED_FOR_SHOTS = ("sampler", "doc_to_text", "doc_to_target", "fewshot_delimiter", "target_delimiter")
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "task_alias": (str,),
@@ -186,6 +186,6 @@ def _fewshot(document: TaskDocument, data: Mapping[str, Any]) -> FewshotSpec:
     inherited = {key: data[key] for key in known - {"split", "sampler"} if key in data}
     if "fewshot_split" in data:
         inherited["split"] = data["fewshot_split"]
-    # An explicit null switches an inherited setting off, except where a text is needed.
-    own = {k: v for k, v in own.items() if v is not None or k not in ("sampler", *_DELIMITERS)}
+    # An explicit null switches an inherited setting off, except where something is needed.
+    own = {k: v for k, v in own.items() if v is not None or k not in _NEEDED_FOR_SHOTS}
     return FewshotSpec(**{**inherited, **own})

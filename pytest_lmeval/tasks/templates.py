@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from pytest_lmeval.errors import TaskFileError
+from pytest_lmeval.errors import LMEvalError, TaskFileError
 from pytest_lmeval.tasks.functions import resolve
 from pytest_lmeval.tasks.spec import Field
 from pytest_lmeval.tasks.yaml_loader import FunctionReference, TaskDocument
@@ -96,9 +96,19 @@ class FieldReader:
 
 
 def call(reference: FunctionReference, *arguments: Any, **named: Any) -> Any:
-    """Call a task's own function; what it raises is reported with the place that names it."""
+    """Call a task's own function."""
     function: Callable[..., Any] = resolve(reference)
     return function(*arguments, **named)
+
+
+def call_for(source: TaskDocument, field: str, reference: FunctionReference, *arguments: Any, **named: Any) -> Any:
+    """Call a task's own function; what it raises is reported at the line of ``field``, which names it."""
+    try:
+        return call(reference, *arguments, **named)
+    except LMEvalError:
+        raise
+    except Exception as error:  # a task's own functions may raise anything
+        raise source.error(f"{field}: {type(error).__name__}: {error}", field) from error
 
 
 def _list_or_text(value: str) -> Any:
