@@ -7,6 +7,7 @@ as for any test.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ class TaskFile(pytest.Module):
             document = read_task_file(self.path)
             return list(self._items(document)) if document is not None else []
         except UserError as error:
-            raise self.CollectError(_relative(error, self.config.rootpath)) from None
+            raise self.CollectError(describe(error, self.config.rootpath)) from None
 
     def _items(self, document: TaskDocument) -> Iterator[TaskItem]:
         if "class" in document.data:
@@ -132,7 +133,7 @@ class CollectionPlugin:
             items.extend(self._named_tasks(session, items))
             kept = _unique(items)
         except UserError as error:
-            self._refuse(session, items, _relative(error, self._config.rootpath))
+            self._refuse(session, items, describe(error, self._config.rootpath))
             return
         once = set(kept)
         if second := [item for item in items if item not in once]:
@@ -215,8 +216,14 @@ def _node_id(session: pytest.Session, path: Path) -> dict[str, Any]:
     return {"name": text, "nodeid": text if kind is str else kind(path=text)}
 
 
-def _relative(error: UserError, root: Path) -> str:
-    if isinstance(error, TaskFileError) and error.path.is_relative_to(root):
-        place = f"{error.path.relative_to(root)}:{error.line}" if error.line else f"{error.path.relative_to(root)}"
-        return f"{place}: {error.problem}"
-    return str(error)
+def describe(error: Exception, root: Path) -> str:
+    """Tell an error as users read it: paths from the project's root, and where a task's own code raised."""
+    if not isinstance(error, TaskFileError):
+        return str(error)
+    frames = traceback.extract_tb(error.__cause__.__traceback__) if error.__cause__ is not None else []
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(error.path.parent)]
+    if not own:
+        return error.below(root)
+    path = Path(own[-1].filename)
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    return f"{error.below(root)}\n  raised at {shown}:{own[-1].lineno}, in {own[-1].name}"

@@ -50,8 +50,14 @@ class TaskFileError(UserError):
         self.path = Path(path)
         self.line = line
         self.problem = problem
-        place = f"{path}:{line}" if line is not None else str(path)
-        super().__init__(f"{place}: {problem}")
+        super().__init__(self._said(self.path))
+
+    def below(self, root: Path) -> str:
+        """The message with the path relative to ``root``, where it lies below."""
+        return self._said(self.path.relative_to(root) if self.path.is_relative_to(root) else self.path)
+
+    def _said(self, path: Path) -> str:
+        return f"{path}:{self.line}: {self.problem}" if self.line is not None else f"{path}: {self.problem}"
 
 
 class BackendError(LMEvalError):

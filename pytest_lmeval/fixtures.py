@@ -90,7 +90,9 @@ def told_plainly(config: pytest.Config) -> Iterator[None]:
     except (UserError, BackendError) as error:
         if config.getoption("fulltrace"):
             raise
+        from pytest_lmeval.collection import describe
+
         # Not pytest.fail(): it would show the error twice, the second time as its own cause.
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise pytest.fail.Exception(describe(error, config.rootpath), pytrace=False) from None
     finally:
         config.stash[PROGRESS].pause()

@@ -115,7 +115,7 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         update_baseline=_boolean("update-baseline", given["update-baseline"]),
         require_baseline=environment.get("CI", "").lower() not in _FALSE,
         evaluation=EvaluationOptions(
-            limit=Limit.parse(given["limit"]) if given["limit"] else None,
+            limit=Limit.parse(given["limit"], where="--lm-limit") if given["limit"] else None,
             num_fewshot=_integer("num-fewshot", given["num-fewshot"]),
             generation_kwargs=parse_generation_kwargs(given["gen-kwargs"]) if given["gen-kwargs"] else {},
             seed=DEFAULT_SEED if not given["seed"] else _integer("seed", given["seed"]) or 0,

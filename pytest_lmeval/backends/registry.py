@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.util
+import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pytest_lmeval.backends.protocol import Backend, BackendPlugin
 from pytest_lmeval.backends.spec import ModelSpec
@@ -27,7 +28,7 @@ def resolve_plugin(spec: ModelSpec) -> tuple[BackendPlugin, Any]:
     plugin = _plugin(spec)
     if plugin.name_required and not spec.name:
         raise ModelSpecError(f"--lm-model={spec}: expected a name after the colon, as in {spec.backend}:NAME")
-    missing = [module for module in plugin.requires if importlib.util.find_spec(module) is None]
+    missing = [module for module in plugin.requires if not _is_installed(module)]
     if missing:
         needs = ", ".join(missing)
         raise ModelSpecError(
@@ -35,6 +36,13 @@ def resolve_plugin(spec: ModelSpec) -> tuple[BackendPlugin, Any]:
             f"Install with: {plugin.install}"
         )
     return plugin, _options(spec, plugin)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # the parent of a dotted name is missing; a module without a spec
+        return module in sys.modules
 
 
 def open_backend(spec: ModelSpec) -> Backend:
@@ -58,11 +66,10 @@ def _plugin(spec: ModelSpec) -> BackendPlugin:
 
 def _unknown_backend(spec: ModelSpec, known: list[str]) -> str:
     near = difflib.get_close_matches(spec.backend, known, n=1)
-    suggestion = f"{near[0]}:{spec.name}" if near else f"hf:{spec.text}"
-    return (
-        f"--lm-model={spec}: unknown backend {spec.backend!r}. Known backends: {', '.join(known)}. "
-        f"Did you mean {suggestion}?"
-    )
+    # A model's name alone is the likeliest slip.
+    suggestion = f"{near[0]}:{spec.name}" if near else "" if ":" in spec.text else f"hf:{spec.text}"
+    hint = f" Did you mean {suggestion}?" if suggestion else ""
+    return f"--lm-model={spec}: unknown backend {spec.backend!r}. Known backends: {', '.join(known)}.{hint}"
 
 
 def _options(spec: ModelSpec, plugin: BackendPlugin) -> Any:
@@ -77,14 +84,15 @@ def _options(spec: ModelSpec, plugin: BackendPlugin) -> Any:
                 f"--lm-model={spec}: backend {spec.backend!r} has no key {key!r}.{hint} "
                 f"Keys: {', '.join(sorted(known)) or 'none'}"
             )
-        values[key] = _value(spec, key, text, str(hints[key]))
+        values[key] = _value(spec, key, text, hints[key])
     return plugin.options(**values)
 
 
-def _value(spec: ModelSpec, key: str, text: str, hint: str) -> Any:
-    """Read a value by the field's annotation: bool, int and float by name, anything else stays text."""
-    kind = next((k for k in _READERS if k in hint), "str") if "str" not in hint else "str"
-    if kind == "str":
+def _value(spec: ModelSpec, key: str, text: str, hint: Any) -> Any:
+    """Read a value by the field's annotation: bool, int and float, also as ``int | None``; else it stays text."""
+    kinds = get_args(hint) or (hint,)
+    kind = next((k for k in _READERS if k in kinds), None)
+    if kind is None or str in kinds:
         return text
     read, wanted = _READERS[kind]
     try:
@@ -93,8 +101,8 @@ def _value(spec: ModelSpec, key: str, text: str, hint: str) -> Any:
         raise ModelSpecError(f"--lm-model={spec}: {key} expects {wanted}, found {text!r}") from None
 
 
-_READERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "bool": (lambda text: _BOOLEANS[text.lower()], "true or false"),
-    "int": (int, "a whole number"),
-    "float": (float, "a number"),
+_READERS: dict[type, tuple[Callable[[str], Any], str]] = {
+    bool: (lambda text: _BOOLEANS[text.lower()], "true or false"),
+    int: (int, "a whole number"),
+    float: (float, "a number"),
 }

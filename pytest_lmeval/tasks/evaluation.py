@@ -11,7 +11,6 @@ from pytest_lmeval.backends.protocol import (
     LoglikelihoodAnswer,
     Request,
 )
-from pytest_lmeval.errors import LMEvalError
 from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings, metric_key
 from pytest_lmeval.tasks import filters
 from pytest_lmeval.tasks.aggregation import AGGREGATIONS
@@ -66,8 +65,6 @@ class Evaluation:
             try:
                 shots = [self._example(i) for i in self._shots[index]]
                 question, requests = self._interviewer.ask(index, document, shots, ids)
-            except LMEvalError:
-                raise
             except Exception as error:  # a task's own functions may raise anything
                 raise explain(self.spec.document, "prompt", error, document) from error
             self._questions.append(question)
@@ -83,7 +80,7 @@ class Evaluation:
             name: self._scored(scorer, pipeline, grouped, documents) for name, pipeline in self._pipelines.items()
         }
         metrics = [m for name, values in scored.items() for m in self._aggregated(name, values)]
-        main = _main_metric(metrics)
+        main = _main_metric(self.spec, metrics)
         return TaskResult(
             task=self.spec.task,
             n=len(self._questions),
@@ -106,10 +103,8 @@ class Evaluation:
         first = self._documents[0]
         try:
             return TaskShape.of(self.spec, reader, first, list(self._metrics))
-        except LMEvalError:
-            raise
         except Exception as error:
-            raise explain(self.spec.document, "doc_to_text or doc_to_target", error, first) from error
+            raise explain(self.spec.document, "doc_to_text", error, first) from error
 
     def _chosen(self) -> Sequence[int]:
         total = len(self._documents)
@@ -139,8 +134,6 @@ class Evaluation:
     def _filtered(self, pipeline: filters.Filter, responses: list[list[Any]], documents: list[Any]) -> Any:
         try:
             return pipeline(responses, documents)
-        except LMEvalError:
-            raise
         except Exception as error:  # a task's own filters may raise anything
             problem = f"filter_list: {type(error).__name__}: {error}"
             raise self.spec.document.error(problem, "filter_list") from error
@@ -148,8 +141,6 @@ class Evaluation:
     def _score_one(self, scorer: Scorer, question: Question, document: Any, result: list[Any]) -> dict[str, Any]:
         try:
             return scorer.score(question, document, result)
-        except LMEvalError:
-            raise
         except Exception as error:  # a task's own functions may raise anything
             field = "process_results" if self.spec.process_results else "metric_list"
             raise explain(self.spec.document, field, error, document) from error
@@ -235,10 +226,10 @@ def _response(answer: Answer) -> Any:
     return answer.text if isinstance(answer, GenerationAnswer) else answer.logprob
 
 
-def _main_metric(metrics: Sequence[MetricValue]) -> str:
-    """The one the field quotes: ``acc_norm``, else ``acc``, else the first of the file."""
+def _main_metric(spec: TaskSpec, metrics: Sequence[MetricValue]) -> str:
+    """The first that ``gate:`` names, else the one the field quotes (acc_norm, acc), else the first of the file."""
     keys = [m.key for m in metrics]
-    return next((key for key in ("acc_norm", "acc") if key in keys), keys[0])
+    return next((key for key in (*(spec.gate or ()), "acc_norm", "acc") if key in keys), keys[0])
 
 
 def _is_number(value: Any) -> bool:

@@ -41,7 +41,7 @@ def draw(spec: TaskSpec, pool: Rows, documents: Rows, count: int, seed: int) -> 
         drawn = _random(spec, pool, documents, count, random.Random(seed), exclude=may_leak)
     if any(len(indices) < count for indices in drawn):
         raise DatasetError(
-            f"{spec.task}: {count} few-shot examples asked for; without copies of the document itself the pool has fewer"
+            f"{spec.task}: {count} few-shot examples asked for, the pool without the document itself has fewer"
         )
     return drawn
 

@@ -23,21 +23,24 @@ class Limit:
     head: bool
 
     @classmethod
-    def parse(cls, value: str | int | float) -> Limit:
-        """Read a limit. A number between 0 and 1 is a share, as in the reference. Raises SettingsError."""
+    def parse(cls, value: str | int | float, *, where: str = "limit") -> Limit:
+        """Read a limit given at ``where``. A number between 0 and 1 is a share, as in the reference.
+
+        Raises SettingsError.
+        """
         text = str(value).strip()
         match = _FORM.fullmatch(text)
         if match is None or not _positive(match):
             raise SettingsError(
-                f"limit: expected a number of documents (200), a share (10%) or first:200, found {text!r}"
+                f"{where}: expected a number of documents (200), a share (10%) or first:200, found {text!r}"
             )
         number, percent = float(match["number"]), bool(match["percent"])
         if not percent and 0 < number < 1:
             number, percent = number * 100, True
         if percent and number > 100:
-            raise SettingsError(f"limit: {text} is more than the whole")
+            raise SettingsError(f"{where}: {text} is more than the whole")
         if not percent and number != int(number):
-            raise SettingsError(f"limit: expected a whole number of documents, found {text!r}")
+            raise SettingsError(f"{where}: expected a whole number of documents, found {text!r}")
         return cls(text, number, percent, bool(match["head"]))
 
     def count(self, total: int) -> int:

@@ -38,7 +38,7 @@ class PromptBuilder:
         ``shots`` are rendered examples, see :meth:`shot`.
         """
         prefix = self._description(document) + "".join(shots)
-        gen_prefix = self._reader.optional(self._spec.gen_prefix, document)
+        gen_prefix = self._reader.optional("gen_prefix", self._spec.gen_prefix, document)
         if self._multiple_input:
             questions = self._reader.choices(self._spec.doc_to_choice, document)
             return [prefix + question + _lead(question, gen_prefix, "") for question in questions]
@@ -53,7 +53,7 @@ class PromptBuilder:
         answer = self._reader.target(config.doc_to_target, document)
         if self._multiple_input and choices is not None:
             question, choices = choices[question], None
-        gen_prefix = self._reader.optional(config.gen_prefix, document)
+        gen_prefix = self._reader.optional("gen_prefix", config.gen_prefix, document)
         question = _text(question)
         if answer is None or answer == "":
             return question + _lead(question, gen_prefix, config.target_delimiter)
@@ -64,7 +64,7 @@ class PromptBuilder:
         return question + delimiter + spoken + config.fewshot_delimiter
 
     def _description(self, document: Document) -> str:
-        return self._reader.optional(self._spec.description, document) or ""
+        return self._reader.optional("description", self._spec.description, document) or ""
 
 
 def _lead(question: str, gen_prefix: str | None, delimiter: str) -> str:

@@ -97,9 +97,7 @@ class Interviewer:
         """Render one few-shot example."""
         return self._prompts.shot(document)
 
-    def _calls(
-        self, document: Document, shots: Sequence[str]
-    ) -> tuple[list[tuple[str, ...]], tuple[str, ...], Any]:
+    def _calls(self, document: Document, shots: Sequence[str]) -> tuple[list[tuple[str, ...]], tuple[str, ...], Any]:
         spec, reader = self._spec, self._reader
         if spec.output_type == "loglikelihood_rolling":
             target = _text(reader.target(spec.doc_to_target, document))

@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from pytest_lmeval.errors import LMEvalError, TaskFileError
+from pytest_lmeval.errors import LMEvalError
 from pytest_lmeval.tasks.functions import resolve
 from pytest_lmeval.tasks.spec import Field
 from pytest_lmeval.tasks.yaml_loader import FunctionReference, TaskDocument
@@ -42,8 +42,20 @@ def render(template: str, document: Document) -> str:
     return _compiled(template).render(**document)
 
 
+class FieldError(Exception):
+    """Reading the field ``name`` failed with ``error``."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(f"{name}: {error}")
+        self.name = name
+        self.error = error
+
+
 class FieldReader:
-    """Reads the fields of one task. ``columns`` are those of the evaluated split, also for examples."""
+    """Reads the fields of one task. ``columns`` are those of the evaluated split, also for examples.
+
+    Task files, their functions and documents may be wrong in any way: every method raises FieldError for it.
+    """
 
     def __init__(self, columns: Collection[str], *, has_choices: bool) -> None:
         self._columns = frozenset(columns)
@@ -51,17 +63,43 @@ class FieldReader:
 
     def text(self, field: Field, document: Document) -> Any:
         """``doc_to_text``: text, or an int where the document is a multiple-input one."""
-        if isinstance(field, str):
-            value = document[field] if field in self._columns else render(field, document)
-            if field not in self._columns and self._has_choices and value.isdigit():
-                return ast.literal_eval(value)
-            return value
-        return self._literal_or_call(field, document, "doc_to_text")
+        try:
+            return self._text(field, document)
+        except Exception as error:
+            raise FieldError("doc_to_text", error) from error
 
     def target(self, field: Field, document: Document) -> Any:
         """``doc_to_target``: text, the index of a choice, or a list of either."""
+        try:
+            return self._target(field, document)
+        except Exception as error:
+            raise FieldError("doc_to_target", error) from error
+
+    def choices(self, field: Field, document: Document) -> list[str]:
+        """``doc_to_choice``: a list of texts. The elements of a literal list are not templates."""
+        try:
+            return self._choices(field, document)
+        except Exception as error:
+            raise FieldError("doc_to_choice", error) from error
+
+    def optional(self, name: str, field: str | None, document: Document) -> str | None:
+        """``description`` and ``gen_prefix``: a column, a template, or nothing."""
+        try:
+            return None if not field else document[field] if field in document else render(field, document)
+        except Exception as error:
+            raise FieldError(name, error) from error
+
+    def _text(self, field: Field, document: Document) -> Any:
         if not isinstance(field, str):
-            return self._literal_or_call(field, document, "doc_to_target")
+            return _literal_or_call(field, document)
+        if field in self._columns:
+            return document[field]
+        value = render(field, document)
+        return ast.literal_eval(value) if self._has_choices and value.isdigit() else value
+
+    def _target(self, field: Field, document: Document) -> Any:
+        if not isinstance(field, str):
+            return _literal_or_call(field, document)
         if field in self._columns:
             return document[field]
         value = render(field, document)
@@ -71,28 +109,20 @@ class FieldReader:
             return _list_or_text(value)
         return value
 
-    def choices(self, field: Field, document: Document) -> list[str]:
-        """``doc_to_choice``: a list of texts. The elements of a literal list are not templates."""
+    def _choices(self, field: Field, document: Document) -> list[str]:
         if isinstance(field, str):
-            if field in self._columns:
-                return list(document[field])
-            return list(ast.literal_eval(render(field, document)))
+            return list(document[field] if field in self._columns else ast.literal_eval(render(field, document)))
         if isinstance(field, Mapping):
             return list(field.values())
-        return list(self._literal_or_call(field, document, "doc_to_choice"))
+        return list(_literal_or_call(field, document))
 
-    def optional(self, field: str | None, document: Document) -> str | None:
-        """``description`` and ``gen_prefix``: a column, a template, or nothing."""
-        if not field:
-            return None
-        return document[field] if field in document else render(field, document)
 
-    def _literal_or_call(self, field: Field, document: Document, name: str) -> Any:
-        if isinstance(field, FunctionReference):
-            return call(field, document)
-        if field is None:
-            raise TypeError(f"the task sets no {name}")
-        return field
+def _literal_or_call(field: Field, document: Document) -> Any:
+    if isinstance(field, FunctionReference):
+        return call(field, document)
+    if field is None:
+        raise TypeError("the task does not set it")
+    return field
 
 
 def call(reference: FunctionReference, *arguments: Any, **named: Any) -> Any:
@@ -118,8 +148,12 @@ def _list_or_text(value: str) -> Any:
         return value
 
 
-def explain(source: TaskDocument, field: str, error: Exception, document: Document) -> TaskFileError:
+def explain(source: TaskDocument, field: str, error: Exception, document: Document) -> LMEvalError:
     """Word what went wrong while ``field`` was read for a document, at the field's line."""
+    if isinstance(error, FieldError):
+        field, error = error.name, error.error
+    if isinstance(error, LMEvalError):
+        return error
     columns = ", ".join(document)
     if isinstance(error, jinja2.UndefinedError):
         problem = f"{field}: {error.message}; the document has the columns {columns}"

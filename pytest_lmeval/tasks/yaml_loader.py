@@ -18,6 +18,7 @@ from pytest_lmeval.errors import TaskFileError
 _SafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_BYTES = 4_000_000
+MAX_DEPTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,18 @@ def read_task_file(path: Path) -> TaskDocument | None:
 
     Raises TaskFileError for text that is not YAML, unreadable files, and includes that are missing or circular.
     """
-    document = _read(path, ())
+    try:
+        document = _read(path, ())
+    except _NotAMappingError as error:
+        if error.path == path:
+            return None
+        raise
     kinds = ("task", "group", "class")
     return document if any(kind in document.data for kind in kinds) else None
+
+
+class _NotAMappingError(TaskFileError):
+    """YAML of another kind: no task file, and an error only where a task file includes it."""
 
 
 def _read(path: Path, including: tuple[Path, ...]) -> TaskDocument:
@@ -83,8 +93,10 @@ def _included(path: Path, name: object, line: int | None) -> Path:
 
 
 def _parse(path: Path) -> tuple[dict[str, Any], dict[str, tuple[Path, int]]]:
-    loader = _loader_class(path)(_text(path))
+    text = _text(path)
+    loader = _loader_class(path)(text)
     try:
+        _check_depth(path, text)
         node = loader.get_single_node()
         data = loader.construct_document(node) if node is not None else {}
     except yaml.YAMLError as error:
@@ -94,9 +106,21 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[str, tuple[Path, int]]]:
     finally:
         loader.dispose()
     if not isinstance(data, dict):
-        raise TaskFileError(path, 1, f"expected a mapping of keys to values, found a {type(data).__name__}")
+        raise _NotAMappingError(path, 1, f"expected a mapping of keys to values, found a {type(data).__name__}")
     lines = {str(key.value): (path, key.start_mark.line + 1) for key, _ in node.value} if node else {}
     return {str(key): value for key, value in data.items()}, lines
+
+
+def _check_depth(path: Path, text: str) -> None:
+    """Refuse what would overflow the stack of libyaml, which composes recursively, and end the process."""
+    # Each level takes one of these characters; so for nearly every file counting them is enough.
+    if sum(text.count(opener) for opener in "[{-?:") <= MAX_DEPTH:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise TaskFileError(path, event.start_mark.line + 1, "nested too deeply to be a task file")
 
 
 def _text(path: Path) -> str:

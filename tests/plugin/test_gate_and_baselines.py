@@ -1,0 +1,250 @@
+"""Verdicts of whole runs: thresholds, and the comparison with what was recorded."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import Run
+from .project import ALL_ITEMS, Project, text_of
+
+RIVERS = "tasks/rivers.yaml::rivers"
+
+
+@pytest.fixture
+def recorded(project: Project) -> Project:
+    """A project whose baselines say that the pupil knows everything."""
+    project.everything()
+    project.choice_task("rivers", range(40))
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=5)
+    assert list(project.baselines()) == [f"pupil/{name}.json" for name in ("lakes", "rivers", "seas", "sums", "waters")]
+    return project
+
+
+def test_below_a_threshold_is_a_failure(project: Project, run: Run) -> None:
+    project.choice_task("rivers", extra="gate: {acc: {min: 0.9}}\n")
+    result = run("--lm-model=pupil,knows=3")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["rivers: BELOW THRESHOLD: acc 0.3000 is below its min 0.9 (n=10)", "  acc  0.3000 ± 0.1528  (n=10)"]
+    )
+    result.stdout.fnmatch_lines(["FAILED tasks/rivers.yaml::rivers - *acc 0.3000 is below its min 0.9*"])
+    assert "pytest_lmeval/" not in text_of(result)
+
+
+def test_full_trace_shows_the_traceback(project: Project) -> None:
+    project.choice_task("rivers", extra="gate: {acc: {min: 0.9}}\n")
+    result = project.run("--lm-model=pupil,knows=3", "--full-trace")
+    assert "QualityError" in text_of(result)
+    assert "check.py" in text_of(result)
+
+
+def test_a_threshold_of_this_model_only(project: Project) -> None:
+    project.choice_task("rivers", extra="gate: {models: {'pupil*': {acc: {min: 0.9}}}}\n")
+    project.run("--lm-model=pupil,knows=3").assert_outcomes(failed=1)
+    project.run("--lm-model=fake").assert_outcomes(passed=1)
+
+
+def test_a_gate_that_cannot_be_used_is_an_error(project: Project) -> None:
+    project.choice_task("rivers", extra="gate: {f1: {min: 0.9}}\n")
+    result = project.run("--lm-model=pupil")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*f1*acc*"])
+    assert "pytest_lmeval/" not in text_of(result)
+
+
+def test_a_group_has_a_gate(project: Project) -> None:
+    project.group(extra="gate: {acc: {min: 0.9}}\n")
+    result = project.run("--lm-model=pupil,knows=3", "-rA")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["waters: BELOW THRESHOLD: acc 0.7500 is below its min 0.9 (n=8)"])
+
+
+def test_a_missing_baseline_passes_with_a_hint(project: Project) -> None:
+    project.choice_task("rivers")
+    result = project.run("--lm-model=pupil", "--lm-report=json:report.json")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["rivers*NO BASELINE"])
+    assert "--lm-update-baseline" in project.report()["results"][0]["reason"]
+    assert project.baselines() == {}
+
+
+def test_a_missing_baseline_is_an_error_in_ci(project: Project, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.choice_task("rivers")
+    monkeypatch.setenv("CI", "true")
+    result = run("--lm-model=pupil")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "rivers: NO BASELINE: there is no baseline, and one is required here (CI)*",
+            "accept it with:",
+            "  pytest *--lm-model=pupil*--lm-update-baseline",
+        ]
+    )
+    run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=1)
+    project.run("--lm-model=pupil").assert_outcomes(passed=1)
+
+
+def test_recorded_then_passed(project: Project, run: Run) -> None:
+    project.everything()
+    first = run("--lm-model=pupil,knows=3", "--lm-update-baseline")
+    first.assert_outcomes(passed=5)
+    first.stdout.fnmatch_lines(["rivers *RECORDED"])
+    files = project.baselines()
+    assert len(files) == 5
+    second = run("--lm-model=pupil,knows=3")
+    second.assert_outcomes(passed=5)
+    second.stdout.fnmatch_lines(["rivers *0.3000* PASS"])
+    assert project.baselines() == files
+
+
+def test_a_worse_model_is_a_failure_that_lists_documents(recorded: Project, run: Run) -> None:
+    before = recorded.baselines()
+    result = run("--lm-model=pupil,knows=8", "tasks/rivers.yaml")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "rivers: REGRESSED: acc fell by 80.00 points, from 1.0000 to 0.2000*",
+            "  acc  0.2000 ± 0.0641  (n=40)  baseline 1.0000, *",
+            "  32 of 40 documents went from right to wrong, 0 from wrong to right",
+            "right in the baseline, wrong now (5 of 32):",
+            "  document 8: expected 'north', now 'south'",
+            "    asked *'*Where does rivers 8 flow?*'",
+            "accept it with:",
+            "  pytest *",
+        ]
+    )
+    assert recorded.baselines() == before
+
+
+def test_a_better_model_passes_and_says_so(recorded: Project) -> None:
+    recorded.run("--lm-model=pupil,knows=10", "--lm-update-baseline", "tasks/rivers.yaml").assert_outcomes(passed=1)
+    result = recorded.run("--lm-model=pupil", "tasks/rivers.yaml")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["rivers *IMPROVED"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ('{"question": "Where does rivers 7 flow?", "answer": 1}', '{"question": "And 7?", "answer": 1}', "documents"),
+        (
+            '{"question": "Where does rivers 7 flow?", "answer": 1}',
+            '{"question": "Where does rivers 7 flow?", "answer": 0}',
+            "",
+        ),
+        ('doc_to_text: "{{question}}"', 'doc_to_text: "Say: {{question}}"', "prompt"),
+    ],
+    ids=["question", "answer", "prompt"],
+)
+def test_changed_questions_are_incomparable(recorded: Project, old: str, new: str, changed: str) -> None:
+    for name in ("tasks/rivers.yaml", "tasks/data/rivers.jsonl"):
+        recorded.write(name, recorded.read(name).replace(old, new))
+    result = recorded.run("--lm-model=pupil", "tasks/rivers.yaml")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [f"rivers: INCOMPARABLE: the baseline was made with other *{changed}*", "accept it with:"]
+    )
+    assert "pytest_lmeval/" not in text_of(result)
+    recorded.run("--lm-model=pupil", "tasks/rivers.yaml", "--lm-update-baseline").assert_outcomes(passed=1)
+    recorded.run("--lm-model=pupil", "tasks/rivers.yaml").assert_outcomes(passed=1)
+
+
+def test_a_part_of_the_documents_is_compared_on_that_part(recorded: Project) -> None:
+    before = recorded.baselines()
+    recorded.run("--lm-model=pupil", "--lm-limit=10", "tasks/rivers.yaml").assert_outcomes(passed=1)
+    recorded.run("--lm-model=pupil,knows=0", "--lm-limit=10", "tasks/rivers.yaml").assert_outcomes(failed=1)
+    recorded.run("--lm-model=pupil", "--lm-limit=10", "--lm-update-baseline", "tasks/rivers.yaml")
+    assert recorded.baselines() == before
+
+
+def test_a_baseline_by_name(project: Project) -> None:
+    project.choice_task("rivers")
+    project.run("--lm-model=pupil", "--lm-baseline=release", "--lm-update-baseline").assert_outcomes(passed=1)
+    assert list(project.baselines()) == ["release/rivers.json"]
+    # Another model, compared with that release.
+    result = project.run("--lm-model=fake", "--lm-baseline=release")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["rivers: REGRESSED: *", "*--lm-baseline=release*"])
+
+
+def test_a_baseline_folder(project: Project) -> None:
+    project.choice_task("rivers")
+    project.write("pytest.ini", "[pytest]\nlm_baseline_dir = kept\n")
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=1)
+    assert (project.path / "kept" / "pupil" / "rivers.json").is_file()
+
+
+def test_the_accept_command_accepts(recorded: Project) -> None:
+    result = recorded.run("--lm-model=pupil,knows=8", "tasks/rivers.yaml")
+    lines = [line.strip() for line in result.stdout.lines]
+    command = lines[lines.index("accept it with:") + 1].split()
+    assert command[0] == "pytest"
+    recorded.run(*command[1:]).assert_outcomes(passed=1)
+    recorded.run("--lm-model=pupil,knows=8", "tasks/rivers.yaml").assert_outcomes(passed=1)
+
+
+def test_no_comparison(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.choice_task("rivers", extra="gate: {compare: 'off'}\n")
+    monkeypatch.setenv("CI", "true")
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=1)
+    assert project.baselines() == {}
+    project.run("--lm-model=pupil,knows=0").assert_outcomes(passed=1)
+
+
+def test_a_recorded_result_below_its_threshold_still_fails(project: Project) -> None:
+    project.choice_task("rivers", extra="gate: {acc: {min: 0.9}}\n")
+    result = project.run("--lm-model=pupil,knows=3", "--lm-update-baseline")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the baseline was recorded all the same*"])
+    assert list(project.baselines()) == ["pupil/rivers.json"]
+
+
+def test_a_damaged_baseline_is_an_error(recorded: Project) -> None:
+    path = recorded.baseline("rivers")
+    path.write_text(path.read_text()[:-20])
+    result = recorded.run("--lm-model=pupil", "tasks/rivers.yaml")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*rivers.json: not a usable baseline: *"])
+    assert "pytest_lmeval/" not in text_of(result)
+
+
+def test_a_baseline_says_where_it_came_from(recorded: Project) -> None:
+    data = json.loads(recorded.baseline("rivers").read_text())
+    text = json.dumps(data)
+    assert "python" in text
+    assert "pytest-lmeval" in text
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("-x",),
+        ("-k", "lakes"),
+        (RIVERS,),
+        ("--snapshot-update",),
+        ("-k", "lakes", "--snapshot-update"),
+        ("-x", "--snapshot-update"),
+        ("--snapshot-update", "--deselect", ALL_ITEMS[1]),
+        ("-n", "2", "--snapshot-update", "-x"),
+        ("--collect-only", "--snapshot-update"),
+    ],
+    ids=["stop", "keyword", "item", "update", "keyword-update", "stop-update", "deselect", "workers", "collect"],
+)
+def test_nothing_deletes_or_changes_a_baseline(recorded: Project, args: tuple[str, ...]) -> None:
+    before = recorded.baselines()
+    # The first task breaks in its setup, the others are worse than recorded.
+    (recorded.path / "tasks" / "data" / "rivers.jsonl").write_text("")
+    recorded.run("--lm-model=pupil,knows=0", *args)
+    assert recorded.baselines() == before
+
+
+def test_workers_record_every_baseline(project: Project) -> None:
+    project.everything()
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=5)
+    serial = project.baselines()
+    for path in (project.path / "baselines" / "pupil").iterdir():
+        path.unlink()
+    project.run("--lm-model=pupil", "--lm-update-baseline", "-n", "2").assert_outcomes(passed=5)
+    assert project.baselines() == serial
