@@ -8,6 +8,7 @@ the rest unasked. Same jobs, same stream: deterministic, no threads, no timers.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -102,6 +103,15 @@ class Broker:
         return [answer for answer in answers if not isinstance(answer, Failure)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request the backend holds, and where its answer belongs."""
+
+    job: Job
+    position: int
+    request: Request
+
+
 class _Channel:
     """One operation's stream. ``waiting`` are the jobs not yet started, in order."""
 
@@ -109,15 +119,17 @@ class _Channel:
         self._operation = operation
         self._ids = ids
         self._observe = observe
-        self._owner: dict[int, tuple[Job, int]] = {}
+        self._held: dict[int, _Asked] = {}
+        self._again: deque[_Asked] = deque()
         self._feeding: list[tuple[Job, Iterator[Request]]] = []
         self._stream: Iterator[Answer | Failure] | None = None
-        self._scope = ""
+        self._current: Job | None = None
+        self._alone = False
         self._taken = 0
         self.waiting: list[Job] = []
 
     def run(self, job: Job) -> None:
-        self._scope = job.scope
+        self._current, self._alone = job, False
         if not job.started:
             self._start(job, first=True)
         while not job.done:
@@ -144,41 +156,62 @@ class _Channel:
             self._settle(answer)
 
     def _feed(self) -> Iterator[Request]:
-        while self._feeding or self._look_ahead():
-            job, requests = self._feeding[0]
-            request = next(requests, None)
-            if request is None:
-                self._feeding.remove((job, requests))
-                continue
-            self._owner[request.id] = (job, job.asked)
-            job.asked += 1
+        while asked := self._next():
+            self._held[asked.request.id] = asked
             self._taken += 1
-            yield request
+            yield asked.request
 
-    def _look_ahead(self) -> bool:
-        following = next((job for job in self.waiting if job.scope == self._scope), None)
-        if following is not None:
-            self._start(following)
-        return following is not None
+    def _next(self) -> _Asked | None:
+        again = next((asked for asked in self._again if self._may_ask(asked.job)), None)
+        if again is not None:
+            self._again.remove(again)
+            return again
+        while feeding := next((pair for pair in self._feeding if self._may_ask(pair[0])), None) or self._look_ahead():
+            job, requests = feeding
+            request = next(requests, None)
+            if request is not None:
+                job.asked += 1
+                return _Asked(job, job.asked - 1, request)
+            self._feeding.remove(feeding)
+        return None
+
+    def _may_ask(self, job: Job) -> bool:
+        return not self._alone or job is self._current
+
+    def _look_ahead(self) -> tuple[Job, Iterator[Request]] | None:
+        scope = self._current.scope if self._current else ""
+        following = next((job for job in self.waiting if job.scope == scope), None)
+        if following is None or self._alone:
+            return None
+        self._start(following)
+        return self._feeding[-1]
 
     def _settle(self, answer: Answer | Failure) -> None:
-        owner = self._owner.pop(answer.id, None)
-        if owner is None:
+        asked = self._held.pop(answer.id, None)
+        if asked is None:
             raise BackendError(f"the backend answered request {answer.id} twice, or was never asked it")
-        job, position = owner
-        job.answers[position] = answer
-        self._observe(job, answer)
+        asked.job.answers[asked.position] = answer
+        self._observe(asked.job, answer)
 
     def _end(self, reason: str, cause: Exception | None = None) -> None:
-        """Forget the stream; what it had taken and not answered has failed for ``reason``.
+        """Forget the stream, and let no test suffer for a request of another.
 
-        Raises BackendError where it took nothing although there was something: another stream would not either.
+        Where it held requests of several jobs, all are asked again, those of the current job now and alone. Where
+        it held only the current job's, these have failed for ``reason``. Raises BackendError where the stream took
+        nothing although there was something: another one would not either.
         """
         self._stream = None
-        for request_id, (job, _) in list(self._owner.items()):
-            job.cause = cause
-            self._settle(Failure(id=request_id, error=reason))
-        if self._feeding and not self._taken:
+        held = list(self._held.values())
+        self._held.clear()
+        if any(asked.job is not self._current for asked in held) and not self._alone:
+            self._alone = True
+            self._again.extend(held)
+            return
+        for asked in held:
+            asked.job.cause = cause
+            self._held[asked.request.id] = asked
+            self._settle(Failure(id=asked.request.id, error=reason))
+        if (self._feeding or self._again) and not self._taken:
             raise BackendError(f"{reason}; it took no request") from cause
 
 

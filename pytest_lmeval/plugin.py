@@ -67,6 +67,14 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> TaskFile |
     return TaskFile.from_parent(parent, path=file_path)
 
 
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Tell who chose tasks and no model that nothing will be asked."""
+    settings = config.stash[SETTINGS]
+    if settings.tasks and settings.model is None:
+        return f"lmeval: the tasks {', '.join(settings.tasks)} do not run: {NO_MODEL}"
+    return None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what is marked ``lmeval`` where no model was chosen: its body would pass unjudged."""
     if config.stash[SETTINGS].model is not None:

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_lmeval.errors import TaskFileError
+from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
+from pytest_lmeval.tasks.catalogue import Catalogue
+from pytest_lmeval.tasks.groups import Group, aggregate, parse_group
+from pytest_lmeval.tasks.yaml_loader import TaskDocument
+
+from .making import write
+
+LEAVES = {"a": (10, 0.5, 0.1), "b": (30, 0.2, 0.05), "c": (60, 0.9, 0.01)}
+
+
+def leaf(name: str, n: int, *metrics: tuple[str, str, float, float | None], task_hash: str = "h") -> TaskResult:
+    return TaskResult(
+        task=name,
+        n=n,
+        total=2 * n,
+        metrics=tuple(
+            MetricValue(name=m, filter=f, value=v, stderr=s, higher_is_better=m != "ppl", n=n) for m, f, v, s in metrics
+        ),
+        main_metric="acc",
+        items=(),
+        settings=TaskSettings(
+            dataset="d",
+            dataset_config="c",
+            split="test",
+            num_fewshot=0,
+            seed=1,
+            limit=None,
+            output_type="multiple_choice",
+            generation=None,
+            task_hash=task_hash,
+        ),
+        tokens=5,
+        seconds=1.0,
+    )
+
+
+def group(*entries: dict[str, Any]) -> Group:
+    data = {"group": "g", "task": list(LEAVES), "aggregate_metric_list": list(entries)}
+    return Group(spec=parse_group(TaskDocument(Path("g.yaml"), data)), members=())
+
+
+RESULTS = [leaf(name, n, ("acc", "none", value, stderr)) for name, (n, value, stderr) in LEAVES.items()]
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_mean_over_leaves_is_the_references(weighted: bool) -> None:
+    theirs = pytest.importorskip("lm_eval.api.metrics", reason="the oracle, lm-eval, is not installed")
+    sizes, values, stderrs = (list(column) for column in zip(*LEAVES.values(), strict=True))
+    result = aggregate(group({"metric": "acc", "weight_by_size": weighted}), RESULTS)
+    (metric,) = result.metrics
+    assert metric.value == pytest.approx(theirs.aggregate_subtask_metrics(values, sizes, weighted), rel=1e-14)
+    expected = theirs.pooled_sample_stderr(stderrs, sizes) if weighted else theirs.unweighted_mean_stderr(stderrs)
+    assert metric.stderr == pytest.approx(expected, rel=1e-14)
+    assert metric.value == pytest.approx(0.65 if weighted else 1.6 / 3)
+    assert (result.n, result.total, metric.n) == (100, 200, 100)
+    assert (result.task, result.members, result.items, result.main_metric) == ("g", ("a", "b", "c"), (), "acc")
+
+
+def test_weighted_is_the_default() -> None:
+    assert aggregate(group({"metric": "acc"}), RESULTS).metrics[0].value == pytest.approx(0.65)
+
+
+def test_a_missing_stderr_is_not_invented() -> None:
+    results = [*RESULTS, leaf("d", 1, ("acc", "none", 1.0, None))]
+    (metric,) = aggregate(group({"metric": "acc"}), results).metrics
+    assert metric.stderr is None
+    assert metric.value == pytest.approx(66 / 101)
+
+
+BOTH = [
+    leaf("a", 10, ("em", "strict", 0.1, None), ("em", "loose", 0.2, None), ("ppl", "none", 9.0, None)),
+    leaf("b", 10, ("em", "strict", 0.3, None)),
+]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (None, {"em,strict": 0.2, "em,loose": 0.2}),
+        ("strict", {"em,strict": 0.2}),
+        (["loose", "other"], {"em,loose": 0.2}),
+    ],
+)
+def test_filters(filters: Any, expected: dict[str, float]) -> None:
+    result = aggregate(group({"metric": "em", "filter_list": filters}), BOTH)
+    assert {m.key: m.value for m in result.metrics} == pytest.approx(expected)
+
+
+def test_several_metrics_keep_their_direction() -> None:
+    result = aggregate(group({"metric": "ppl"}, {"metric": "em"}), BOTH)
+    assert [(m.key, m.higher_is_better, m.n) for m in result.metrics] == [
+        ("ppl", False, 10),
+        ("em,strict", True, 20),
+        ("em,loose", True, 10),
+    ]
+    assert result.main_metric == "ppl"
+
+
+def test_no_leaf_has_the_metric() -> None:
+    with pytest.raises(TaskFileError, match="g: its tasks have none of the metrics it aggregates"):
+        aggregate(group({"metric": "f1"}), RESULTS)
+
+
+def test_the_groups_hash_is_that_of_its_leaves_in_any_order() -> None:
+    one = group({"metric": "acc"})
+    first = aggregate(one, RESULTS).settings.task_hash
+    assert aggregate(one, RESULTS[::-1]).settings.task_hash == first
+    changed = [*RESULTS[:2], leaf("c", 60, ("acc", "none", 0.9, 0.01), task_hash="other")]
+    assert aggregate(one, changed).settings.task_hash != first
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("group: [a]\ntask: [t]\n", 1, "group: expected a name, found ['a']"),
+        ("group: g\n", None, "task: expected a list of the group's tasks"),
+        ("group: g\ntask: []\n", 2, "task: expected a list of the group's tasks"),
+        ("group: g\ntask: {a: 1}\n", 2, "task: expected a list of the group's tasks"),
+        ("group: g\ntask: [t]\naggregate_metric_list: [acc]\n", 3, "aggregate_metric_list: expected a metric, found '"),
+        (
+            "group: g\ntask: t\naggregate_metric_list: [{metric: acc, aggregation: median}]\n",
+            3,
+            "aggregate_metric_list: the only aggregation is mean",
+        ),
+    ],
+    ids=lambda value: None,
+)
+def test_mistakes_are_located(tmp_path: Path, text: str, line: int | None, message: str) -> None:
+    catalogue = Catalogue([write(tmp_path / "g.yaml", text).parent])
+    (document,) = catalogue._documents.values()
+    with pytest.raises(TaskFileError) as caught:
+        catalogue.load(document)
+    assert caught.value.problem.startswith(message)
+    assert caught.value.line == line
