@@ -92,7 +92,9 @@ def small_task(
     **splits: Sequence[Row],
 ) -> TaskSpec:
     """Make a task of multiple choice, ``keys`` aside; None removes a key."""
-    return spec_of(task_file(folder, {**CHOICE, **(keys or {})}, {"test": rows, **splits}, functions=functions, tail=tail))
+    return spec_of(
+        task_file(folder, {**CHOICE, **(keys or {})}, {"test": rows, **splits}, functions=functions, tail=tail)
+    )
 
 
 def asked(spec: TaskSpec, **options: Any) -> list[Request]:

@@ -7,7 +7,14 @@ from itertools import islice
 import pytest
 
 from pytest_lmeval.backends.fake import FakeBackend
-from pytest_lmeval.backends.protocol import Answer, Failure, LoglikelihoodAnswer, LoglikelihoodRequest, ModelInfo, Request
+from pytest_lmeval.backends.protocol import (
+    Answer,
+    Failure,
+    LoglikelihoodAnswer,
+    LoglikelihoodRequest,
+    ModelInfo,
+    Request,
+)
 from pytest_lmeval.broker import Broker, Job
 from pytest_lmeval.errors import BackendError, TaskFileError
 
@@ -255,9 +262,7 @@ def unknown(window: list[LoglikelihoodRequest]) -> Answers:
 
 
 @pytest.mark.parametrize(("misbehave", "name"), [(twice, 0), (unknown, 999)])
-def test_an_answer_that_nobody_waits_for(
-    misbehave: Callable[[list[LoglikelihoodRequest]], Answers], name: int
-) -> None:
+def test_an_answer_that_nobody_waits_for(misbehave: Callable[[list[LoglikelihoodRequest]], Answers], name: int) -> None:
     with pytest.raises(BackendError, match=f"the backend answered request {name} twice, or was never asked it"):
         Broker(Model(window=2, misbehave=misbehave)).answers(job("a", 2))
 

@@ -134,18 +134,27 @@ def test_opening_with_options_by_their_types() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("god:m", "--lm-model=god:m: unknown backend 'god'. Known backends: broken, gone, good, nameless, needy, odd. "),
+        (
+            "god:m",
+            "--lm-model=god:m: unknown backend 'god'. Known backends: broken, gone, good, nameless, needy, odd. ",
+        ),
         ("god:m", "Did you mean good:m?"),
         ("gpt2", "Did you mean hf:gpt2?"),
         ("good", "--lm-model=good: expected a name after the colon, as in good:NAME"),
-        ("good:m,whol=3", "backend 'good' has no key 'whol'. Did you mean 'whole'? Keys: dtype, either, flag, maybe_fl"),
+        (
+            "good:m,whol=3",
+            "backend 'good' has no key 'whol'. Did you mean 'whole'? Keys: dtype, either, flag, maybe_fl",
+        ),
         ("good:m,zzzz=3", "backend 'good' has no key 'zzzz'. Keys: "),
         ("good:m,flag=perhaps", "--lm-model=good:m,flag=perhaps: flag expects true or false, found 'perhaps'"),
         ("good:m,maybe_flag=", "maybe_flag expects true or false, found ''"),
         ("good:m,whole=1.5", "whole expects a whole number, found '1.5'"),
         ("good:m,maybe_whole=None", "maybe_whole expects a whole number, found 'None'"),
         ("good:m,share=half", "share expects a number, found 'half'"),
-        ("needy:m", "backend 'needy' needs surely_absent, surely_absent.sub, which is not installed here.\nInstall with: p"),
+        (
+            "needy:m",
+            "backend 'needy' needs surely_absent, surely_absent.sub, which is not installed here.\nInstall with: p",
+        ),
         ("odd:m", f"--lm-model=odd:m: {__name__}:no_plugin is not a BackendPlugin"),
         ("gone:m", "--lm-model=gone:m: backend 'gone' cannot be imported: "),
         ("broken:m", "backend 'broken' cannot be imported: No module named 'surely_absent"),

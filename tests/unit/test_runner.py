@@ -40,7 +40,9 @@ class Opening:
 
 
 def task(folder: Path, name: str, **keys: object) -> TaskSpec:
-    return small_task(folder / name, {"task": name, "metric_list": METRICS, "doc_to_text": f"{name} {{{{question}}}}"} | keys)
+    return small_task(
+        folder / name, {"task": name, "metric_list": METRICS, "doc_to_text": f"{name} {{{{question}}}}"} | keys
+    )
 
 
 def names(backend: FakeBackend) -> list[str]:
@@ -165,7 +167,9 @@ def test_a_group_evaluates_the_leaves_that_are_missing(tmp_path: Path) -> None:
     first = runner.evaluate(a, OPTIONS)
     result = runner.evaluate_group(group, OPTIONS)
     assert names(backend) == ["a"] * 7 + ["b"] * 7
-    assert result.metric("acc").value == (first.metric("acc").value + runner.evaluate(b, OPTIONS).metric("acc").value) / 2
+    assert (
+        result.metric("acc").value == (first.metric("acc").value + runner.evaluate(b, OPTIONS).metric("acc").value) / 2
+    )
     assert result.members == ("a", "b")
 
 

@@ -149,7 +149,10 @@ def test_files_beside_the_task_file_that_names_them(tmp_path: Path, monkeypatch:
     ("text", "message"),
     [
         ("dataset_path: json\ndataset_kwargs: {data_files: absent.jsonl}\n", "there is no file 'absent.jsonl' next to"),
-        ("dataset_path: json\ndataset_kwargs: {data_files: {test: [a]}}\n", "data_files: expected a file name, found ["),
+        (
+            "dataset_path: json\ndataset_kwargs: {data_files: {test: [a]}}\n",
+            "data_files: expected a file name, found [",
+        ),
         ("dataset_path: json\n", "dataset_kwargs.data_files: expected a file name, found None"),
         ("test_split: test\n", "neither dataset_path nor custom_dataset is set"),
     ],

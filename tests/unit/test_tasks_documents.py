@@ -102,7 +102,9 @@ def process(rows):
 
 
 def test_a_task_that_shuffles_is_scored_against_what_it_asked(tmp_path: Path) -> None:
-    rows = [{"question": f"q{i}", "choices": ["x", "right", "y", "z"], "answer": "right", "label": 0} for i in range(30)]
+    rows = [
+        {"question": f"q{i}", "choices": ["x", "right", "y", "z"], "answer": "right", "label": 0} for i in range(30)
+    ]
     tail = "process_docs: !function utils.process\n"
     spec = small_task(tmp_path, {}, rows, functions=SHUFFLING, tail=tail)
     backend = FakeBackend(loglikelihood=lambda context, choice: -1.0 if choice == " right" else -9.0)

@@ -44,7 +44,9 @@ def test_multiple_choice_is_scored_as_the_reference_scores(tmp_path: Path) -> No
     names = ("acc", "acc_norm", "acc_bytes", "exact_match")
     stream = random.Random(2)
     texts = ["yes", "nö", "maybe so", "日本"]
-    rows = [{"question": f"q{i}", "choices": texts[: 2 + i % 3], "gold": i % 5, "name": texts[i % 4]} for i in range(60)]
+    rows = [
+        {"question": f"q{i}", "choices": texts[: 2 + i % 3], "gold": i % 5, "name": texts[i % 4]} for i in range(60)
+    ]
     for target in ("gold", "name", [0, 1]):
         keys = {"doc_to_target": target, "metric_list": [{"metric": name} for name in names]}
         spec = small_task(tmp_path, keys, rows)
@@ -132,7 +134,11 @@ def test_rolling_counts_words_and_bytes(tmp_path: Path) -> None:
     assert result.items[0].scores == {
         "word_perplexity/numerator": -10.0,
         "word_perplexity/denominator": 4.0,
-        **{f"{m}/{p}": v for m in ("byte_perplexity", "bits_per_byte") for p, v in (("numerator", -10), ("denominator", 13))},
+        **{
+            f"{m}/{p}": v
+            for m in ("byte_perplexity", "bits_per_byte")
+            for p, v in (("numerator", -10), ("denominator", 13))
+        },
     }
 
 

@@ -46,7 +46,12 @@ STEPS: list[dict[str, Any]] = [
     {"function": "regex", "regex_pattern": r"\w+ß\w"},
     {"function": "multi_choice_regex"},
     {"function": "multi_choice_regex", "ignore_case": True, "group_select": -1},
-    {"function": "multi_choice_regex", "ignore_case": True, "ignore_punctuation": True, "regex_pattern": r"(\([A-Z]\))"},
+    {
+        "function": "multi_choice_regex",
+        "ignore_case": True,
+        "ignore_punctuation": True,
+        "regex_pattern": r"(\([A-Z]\))",
+    },
     {"function": "multi_choice_regex", "regexes_to_ignore": ["[öï]", "he "], "fallback": "-"},
 ]
 

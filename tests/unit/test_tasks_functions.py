@@ -82,9 +82,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     ],
     ids=lambda value: None,
 )
-def test_mistakes_are_at_the_line_that_names_the_function(
-    tmp_path: Path, source: str, name: str, message: str
-) -> None:
+def test_mistakes_are_at_the_line_that_names_the_function(tmp_path: Path, source: str, name: str, message: str) -> None:
     path = write(tmp_path / "utils.py", source)
     with pytest.raises(TaskFileError) as caught:
         resolve(reference(tmp_path, name))

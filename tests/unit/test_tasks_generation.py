@@ -12,9 +12,7 @@ from pytest_lmeval.tasks.generation import effective_kwargs, generation_settings
 from .making import asked, small_task
 
 
-def settings(
-    folder: Path, given: dict[str, Any] | None, overrides: dict[str, Any] | None = None
-) -> GenerationSettings:
+def settings(folder: Path, given: dict[str, Any] | None, overrides: dict[str, Any] | None = None) -> GenerationSettings:
     spec = small_task(folder, {"generation_kwargs": given, "fewshot_delimiter": "\n##\n"})
     return generation_settings(spec, effective_kwargs(spec, overrides or {}), 77)
 

@@ -125,7 +125,10 @@ process_docs: !function m.f
             "{doc_to_choice: null, gen_prefix: null, process_docs: null, split: null}",
             {"doc_to_choice": None, "gen_prefix": None, "process_docs": None, "split": None},
         ),
-        ("{doc_to_text: null, doc_to_target: null, target_delimiter: null, fewshot_delimiter: null, sampler: null}", {}),
+        (
+            "{doc_to_text: null, doc_to_target: null, target_delimiter: null, fewshot_delimiter: null, sampler: null}",
+            {},
+        ),
     ],
     ids=["nothing", "number", "own", "switched-off", "cannot-be-switched-off"],
 )

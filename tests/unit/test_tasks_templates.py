@@ -39,7 +39,9 @@ def test_an_unknown_variable_is_an_error() -> None:
         render("{{unknown}}", DOCUMENT)
 
 
-@pytest.mark.parametrize("template", ["{{q.__class__.__mro__}}", "{{words.__init__.__globals__}}", "{{''.format.__self__.__class__}}"])
+@pytest.mark.parametrize(
+    "template", ["{{q.__class__.__mro__}}", "{{words.__init__.__globals__}}", "{{''.format.__self__.__class__}}"]
+)
 def test_templates_do_not_reach_pythons_internals(template: str) -> None:
     with pytest.raises(SecurityError):
         render(template, DOCUMENT)
@@ -89,7 +91,11 @@ def test_columns_are_those_of_the_evaluated_split() -> None:
 
 
 def test_the_field_that_failed_is_named() -> None:
-    for name, read in (("doc_to_text", READER.text), ("doc_to_target", READER.target), ("doc_to_choice", READER.choices)):
+    for name, read in (
+        ("doc_to_text", READER.text),
+        ("doc_to_target", READER.target),
+        ("doc_to_choice", READER.choices),
+    ):
         with pytest.raises(FieldError) as caught:
             read(None, DOCUMENT)
         assert caught.value.name == name
