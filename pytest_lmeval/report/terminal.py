@@ -43,7 +43,7 @@ class _Column:
 
 
 def format_table(rows: Sequence[ReportRow], *, width: int, unicode: bool) -> list[Line]:
-    """Lay out the results, worst first, and a line of totals, in at most ``width`` columns.
+    """Lay out the results, worst first, in at most ``width`` columns, and a line of totals.
 
     A line is a sequence of pieces with their colours: ``for text, markup in line: tw.write(text, **markup)``.
     """
@@ -57,7 +57,8 @@ def format_table(rows: Sequence[ReportRow], *, width: int, unicode: bool) -> lis
     for row, texts in zip(ordered, cells, strict=True):
         marked = [(text, _PLAIN) for text in texts[:-1]] + [(texts[-1], _markup(row))]
         lines.append(_line(marked, columns, unicode))
-    return [_cut(line, width) for line in (*lines, _totals(ordered))]
+    # The totals are a sentence: wrapped it can still be read, cut it would lie.
+    return [*(_cut(line, width) for line in lines), _totals(ordered)]
 
 
 def plain_text(line: Line) -> str:
