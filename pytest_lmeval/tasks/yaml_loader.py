@@ -120,7 +120,8 @@ def _check_depth(path: Path, text: str) -> None:
     for event in yaml.parse(text, Loader=_SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise TaskFileError(path, event.start_mark.line + 1, "nested too deeply to be a task file")
+            line = event.start_mark.line + 1 if event.start_mark else None
+            raise TaskFileError(path, line, "nested too deeply to be a task file")
 
 
 def _text(path: Path) -> str:

@@ -31,6 +31,7 @@ from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.spec import TaskSpec
 
+
 @dataclass(frozen=True)
 class Case:
     """A task here, the file of the same task there, how many documents to compare, and with the larger model."""

@@ -38,7 +38,7 @@ CHOICE: dict[str, Any] = {
     "doc_to_choice": "choices",
     "doc_to_target": "label",
 }
-CHOICE_ROWS = [
+CHOICE_ROWS: list[dict[str, Any]] = [
     {"question": "one plus one", "choices": ["two", "three"], "label": 0, "answer": "two"},
     {"question": "red and blue", "choices": ["grey", "purple", "a very long colour"], "label": 1, "answer": "purple"},
     {"question": "Ñandú?", "choices": ["bird", "fish"], "label": 0, "answer": "bird"},

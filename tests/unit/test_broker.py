@@ -282,7 +282,7 @@ class Lazy(Model):
 
 
 def test_a_stream_that_ends_without_answers_fails_what_it_took() -> None:
-    with pytest.raises(BackendError, match="a: 4 of 4 .*\n  the backend ended its stream without an answer"):
+    with pytest.raises(BackendError, match=r"a: 4 of 4 .*\n  the backend ended its stream without an answer"):
         Broker(Lazy(2, 0)).answers(job("a", 4))
 
 

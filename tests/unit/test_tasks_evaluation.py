@@ -44,7 +44,7 @@ def test_multiple_choice_is_scored_as_the_reference_scores(tmp_path: Path) -> No
     names = ("acc", "acc_norm", "acc_bytes", "exact_match")
     stream = random.Random(2)
     texts = ["yes", "nö", "maybe so", "日本"]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"question": f"q{i}", "choices": texts[: 2 + i % 3], "gold": i % 5, "name": texts[i % 4]} for i in range(60)
     ]
     for target in ("gold", "name", [0, 1]):

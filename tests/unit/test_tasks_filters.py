@@ -20,7 +20,7 @@ ANSWERS = [
     "The answer is (B).",
     "the answer: C\n",
     "Answer:\n\n B",
-    "  Ünïcödé ſtraße ǅ İ\u00a0",
+    "  Ünïcödé \u017ftraße ǅ İ\u00a0",
     "no number here",
     "A",
     "guilty of romance",

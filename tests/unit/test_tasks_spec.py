@@ -134,7 +134,7 @@ process_docs: !function m.f
 )
 def test_examples_inherit_what_they_do_not_say(tmp_path: Path, config: str, changes: dict[str, Any]) -> None:
     read = spec(tmp_path, f"{OWN}fewshot_config: {config}\n")
-    inherited = {
+    inherited: dict[str, Any] = {
         "target_delimiter": "T",
         "fewshot_delimiter": "F",
         "gen_prefix": "G",
