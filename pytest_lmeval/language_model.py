@@ -66,7 +66,10 @@ class LanguageModel:
         """Continue each prompt up to a stop string or ``max_tokens`` new tokens; greedy unless told otherwise.
 
         ``settings`` are the further fields of :class:`GenerationSettings` (``do_sample``, ``temperature`` …).
+        Raises TypeError for a bare string, which would be taken for a list of letters.
         """
+        if isinstance(prompts, str) or isinstance(until, str):
+            raise TypeError("generate_until: expected lists of prompts and of stop strings, found a string")
         generation = GenerationSettings(until=tuple(until), max_tokens=max_tokens, **settings)
 
         def requests(ids: Iterator[int]) -> list[Any]:

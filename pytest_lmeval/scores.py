@@ -35,8 +35,9 @@ class Score(float):
         stderr = "" if metric.stderr is None else f" ± {format_value(metric.stderr, like=metric.value)}"
         return f"{self._task} {metric.key} = {format_value(metric.value)}{stderr} (n={metric.n:,})"
 
-    # A float's own str() would hide what repr() tells; f"{score:.3f}" still formats the number.
-    __str__ = __repr__
+    def __getnewargs__(self) -> tuple[str, MetricValue]:  # type: ignore[override]
+        """For copy and pickle."""
+        return self._task, self._metric
 
 
 class EvaluationResult(Mapping[str, Score]):

@@ -137,11 +137,24 @@ def _load_files(spec: TaskSpec) -> Mapping[str, Any]:
     arguments = dict(spec.dataset_kwargs)
     files = arguments.pop("data_files", None)
     by_split = files if isinstance(files, Mapping) else {"train": files}
-    paths = {split: _beside(spec, name) for split, name in by_split.items()}
-    if spec.dataset_path == "json" and not arguments and all(p.suffix == ".jsonl" for p in paths.values()):
-        return {split: read_jsonl(path) for split, path in paths.items()}
-    names = {split: str(path) for split, path in paths.items()}
-    return datasets.load_dataset(spec.dataset_path, data_files=names, **arguments)  # type: ignore[no-any-return]
+    paths = {split: _all_beside(spec, names) for split, names in by_split.items()}
+    single = [found[0] for found in paths.values() if len(found) == 1]
+    plain = spec.dataset_path == "json" and not arguments and len(single) == len(paths)
+    if plain and all(path.suffix == ".jsonl" for path in single):
+        return {split: read_jsonl(found[0]) for split, found in paths.items()}
+    names = {split: [str(path) for path in found] for split, found in paths.items()}
+    try:
+        with _quiet_hub():
+            return datasets.load_dataset(spec.dataset_path, data_files=names, **arguments)  # type: ignore[no-any-return]
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        # The generation error only says that there was one; its cause says which.
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        found = ", ".join(path.name for paths_of_split in paths.values() for path in paths_of_split)
+        raise DatasetError(f"{spec.task}: {found} cannot be read as {spec.dataset_path}: {reason}") from None
+
+
+def _all_beside(spec: TaskSpec, names: object) -> list[Path]:
+    return [_beside(spec, name) for name in (names if isinstance(names, list) and names else [names])]
 
 
 def _beside(spec: TaskSpec, name: object) -> Path:

@@ -1,7 +1,7 @@
 """Resolve ``!function module.name``: code that stands next to the task file.
 
 It is code, so it loads only from files below the task file's folder, or, as an absolute module path, from a
-package that is installed. A module is loaded once per file and modification time.
+package that is installed. A module is loaded once in a process.
 """
 
 from __future__ import annotations

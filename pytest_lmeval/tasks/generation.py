@@ -21,6 +21,9 @@ def effective_kwargs(spec: TaskSpec, overrides: Mapping[str, Any]) -> dict[str, 
     else:
         given = dict(spec.generation_kwargs)
     given.setdefault("until", [spec.fewshot_delimiter])
+    if any(key in overrides for key in _LENGTH_KEYS):
+        # Whichever of its names the user gives the limit, it is theirs that counts.
+        given = {key: value for key, value in given.items() if key not in _LENGTH_KEYS}
     return {**given, **overrides}
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_lmeval.backends.fake import FakeBackend
@@ -67,3 +69,9 @@ def test_whoever_counts_hears_of_every_question() -> None:
     with pytest.raises(BackendError):
         failing.loglikelihood_rolling(["a"])
     assert len(heard) == 2
+
+
+@pytest.mark.parametrize("arguments", [{"prompts": "one"}, {"prompts": ["one"], "until": "."}])
+def test_a_bare_string_is_not_a_list_of_letters(arguments: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="expected lists"):
+        model(FakeBackend()).generate_until(**arguments)

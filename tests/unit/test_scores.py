@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from pytest_lmeval.results import MetricValue
@@ -55,3 +57,8 @@ def test_a_bare_name_of_several_filters_is_refused(tmp_path_factory: pytest.Temp
     assert result["acc,strict"].n == 3
     with pytest.raises(KeyError, match="small has several filters of 'acc'; its metrics are acc,strict, acc,loose"):
         _ = result["acc"]
+
+
+def test_a_score_can_be_copied() -> None:
+    score = copy.deepcopy(Score("rivers", metric(0.25, 0.01)))
+    assert (score, repr(score)) == (0.25, repr(Score("rivers", metric(0.25, 0.01))))

@@ -150,8 +150,8 @@ def test_files_beside_the_task_file_that_names_them(tmp_path: Path, monkeypatch:
     [
         ("dataset_path: json\ndataset_kwargs: {data_files: absent.jsonl}\n", "there is no file 'absent.jsonl' next to"),
         (
-            "dataset_path: json\ndataset_kwargs: {data_files: {test: [a]}}\n",
-            "data_files: expected a file name, found [",
+            "dataset_path: json\ndataset_kwargs: {data_files: {test: [3]}}\n",
+            "data_files: expected a file name, found 3",
         ),
         ("dataset_path: json\n", "dataset_kwargs.data_files: expected a file name, found None"),
         ("test_split: test\n", "neither dataset_path nor custom_dataset is set"),
@@ -161,6 +161,24 @@ def test_mistakes_in_the_task_file(tmp_path: Path, text: str, message: str) -> N
     with pytest.raises(TaskFileError) as caught:
         TaskDatasets(spec_of(write(tmp_path / "t.yaml", "task: t\n" + text)), None).split("test")
     assert message in caught.value.problem
+
+
+def csv_task(folder: Path, files: str) -> TaskDatasets:
+    text = f"task: t\ndataset_path: csv\ndataset_kwargs: {{data_files: {{test: {files}}}}}\n"
+    return TaskDatasets(spec_of(write(folder / "t.yaml", text)), None)
+
+
+def test_a_split_of_several_files(tmp_path: Path) -> None:
+    write(tmp_path / "one.csv", "a,b\nx,1\n")
+    write(tmp_path / "two.csv", "a,b\ny,2\n")
+    assert rows_of(csv_task(tmp_path, "[one.csv, two.csv]").split("test")) == [{"a": "x", "b": 1}, {"a": "y", "b": 2}]
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "one.csv", "")
+    with pytest.raises(DatasetError, match=r"t: one\.csv cannot be read as csv: No columns to parse"):
+        csv_task(tmp_path, "one.csv").split("test")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.fixture

@@ -68,3 +68,8 @@ def test_repeats_are_sampled_with_different_seeds(tmp_path: Path) -> None:
     keys = {"output_type": "generate_until", "repeats": 3, "generation_kwargs": {"temperature": 1.0}}
     requests = asked(small_task(tmp_path, keys | {"doc_to_choice": None, "doc_to_target": "answer"}), seed=10)
     assert [r.settings.seed for r in requests] == [10, 11, 12] * 3  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["max_gen_toks", "max_new_tokens", "max_tokens"])
+def test_the_users_limit_counts_by_any_of_its_names(tmp_path: Path, name: str) -> None:
+    assert settings(tmp_path, {"max_gen_toks": 64}, {name: 8}).max_tokens == 8
