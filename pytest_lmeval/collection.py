@@ -40,6 +40,8 @@ class TaskItem(pytest.Function):
         item: TaskItem = cls.from_parent(parent, name=name, callobj=check_task)
         item.target, item.from_group = target, from_group
         item.add_marker(pytest.mark.lmeval)
+        if any(leaf.is_multimodal for leaf in (target.leaves() if isinstance(target, Group) else [target])):
+            item.add_marker(pytest.mark.skip(reason="asks about images or sound; only text can be asked"))
         for tag in getattr(target, "tag", ()):
             # Registered first: under strict markers an unknown name is an error.
             item.config.addinivalue_line("markers", f"{tag}: tag of language model tasks")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_lmeval.backends.protocol import (
     Answer,
     Backend,
+    Context,
+    Conversation,
     GenerationAnswer,
     GenerationRequest,
     GenerationSettings,
     LoglikelihoodAnswer,
     LoglikelihoodRequest,
+    Message,
     ModelInfo,
     RollingAnswer,
     RollingRequest,
@@ -20,9 +23,15 @@ from pytest_lmeval.backends.protocol import (
 from pytest_lmeval.errors import LMEvalError
 from pytest_lmeval.runner import Runner
 
+# A text, or a conversation as lists of ``{"role": …, "content": …}`` spell it.
+Prompt = Context | Sequence[Mapping[str, str]]
+
 
 class LanguageModel:
-    """What the ``lm`` fixture gives. Every method raises BackendError where the model could not answer."""
+    """What the ``lm`` fixture gives. Every method raises BackendError where the model could not answer.
+
+    A context or prompt is a text, or a conversation: ``[{"role": "user", "content": "Hello"}]``.
+    """
 
     def __init__(self, runner: Runner, name: str, *, answered: Callable[[], None] = lambda: None) -> None:
         """``answered`` is called after each question, whatever became of it."""
@@ -40,11 +49,11 @@ class LanguageModel:
         """What the model is and what it runs on."""
         return self._runner.info
 
-    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LoglikelihoodAnswer]:
+    def loglikelihood(self, pairs: Sequence[tuple[Prompt, str]]) -> list[LoglikelihoodAnswer]:
         """Score (context, continuation) pairs: log-probability in nats, and whether it is the greedy one."""
 
         def requests(ids: Iterator[int]) -> list[Any]:
-            return [LoglikelihoodRequest(id=next(ids), context=c, continuation=t) for c, t in pairs]
+            return [LoglikelihoodRequest(id=next(ids), context=_context(c), continuation=t) for c, t in pairs]
 
         __tracebackhide__ = True
         answers = self._ask("loglikelihood", requests)
@@ -61,7 +70,7 @@ class LanguageModel:
         return [answer.logprob for answer in answers if isinstance(answer, RollingAnswer)]
 
     def generate_until(
-        self, prompts: Sequence[str], *, until: Sequence[str] = (), max_tokens: int = 256, **settings: Any
+        self, prompts: Sequence[Prompt], *, until: Sequence[str] = (), max_tokens: int = 256, **settings: Any
     ) -> list[str]:
         """Continue each prompt up to a stop string or ``max_tokens`` new tokens; greedy unless told otherwise.
 
@@ -73,7 +82,9 @@ class LanguageModel:
         generation = GenerationSettings(until=tuple(until), max_tokens=max_tokens, **settings)
 
         def requests(ids: Iterator[int]) -> list[Any]:
-            return [GenerationRequest(id=next(ids), context=prompt, settings=generation) for prompt in prompts]
+            return [
+                GenerationRequest(id=next(ids), context=_context(prompt), settings=generation) for prompt in prompts
+            ]
 
         __tracebackhide__ = True
         answers = self._ask("generate_until", requests)
@@ -88,3 +99,13 @@ class LanguageModel:
             raise error.with_traceback(None) from error.__cause__
         finally:
             self._answered()
+
+
+def _context(prompt: Prompt) -> Context:
+    if isinstance(prompt, str | Conversation):
+        return prompt
+    if not prompt or not all(
+        isinstance(message, Mapping) and set(message) == {"role", "content"} for message in prompt
+    ):
+        raise TypeError(f'expected a text or a list of {{"role": …, "content": …}}, found {prompt!r}')
+    return Conversation(tuple(Message(message["role"], message["content"]) for message in prompt))

@@ -19,7 +19,7 @@ import pytest
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import SettingsError
 from pytest_lmeval.tasks.limits import Limit
-from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions
+from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions, PromptOptions
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("", "0", "false", "no", "off")
@@ -50,6 +50,11 @@ _OPTIONS = (
     _Option("limit", "N|10%|first:N", "ask a seeded random sample of N documents (or a share) of each task"),
     _Option("num-fewshot", "K", "few-shot examples per prompt, for tasks that do not fix it at 0"),
     _Option("gen-kwargs", "key=value[,…]", "override generation settings of the tasks (also as a JSON object)"),
+    _Option("chat-template", None, "ask in conversations, rendered by the model's own chat template"),
+    _Option("system", "TEXT", "system instruction before every prompt"),
+    _Option("fewshot-multiturn", "true|false", "in conversations, examples are turns of their own (default true)"),
+    _Option("metadata", "key=value[,…]", "arguments for tasks that make their own dataset (also as a JSON object)"),
+    _Option("unsafe-code", None, "consent to run code that the model writes, for tasks with unsafe_code: true"),
     _Option("seed", "N", f"seed of samples, few-shot draws and sampling (default {DEFAULT_SEED})"),
     _Option("data-dir", "DIR", "local datasets: DIR/<hub id>/<config or default>/<split>.jsonl or .parquet"),
     _Option("baseline", "NAME", "compare with (and write) baselines/NAME instead of the model's own folder"),
@@ -102,12 +107,12 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
     """Collect the settings of this run. Raises SettingsError or ModelSpecError for values that cannot be used."""
     given = {option.name: _given(config, option, environment) for option in _OPTIONS}
     root = config.rootpath
-    model = given["model"]
+    model = ModelSpec.parse(given["model"]) if given["model"] else None
     data_dir = _path(config, given["data-dir"])
     if data_dir is not None and not data_dir.is_dir():
         raise SettingsError(f"--lm-data-dir={given['data-dir']}: there is no folder {data_dir}")
     return Settings(
-        model=ModelSpec.parse(model) if model else None,
+        model=model,
         tasks=_names(given["tasks"]),
         task_paths=tuple(Path(p) for p in config.getini("lm_task_paths") or [root / "tasks"]),
         baseline_dir=root / str(config.getini("lm_baseline_dir")),
@@ -117,16 +122,25 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         evaluation=EvaluationOptions(
             limit=Limit.parse(given["limit"], where="--lm-limit") if given["limit"] else None,
             num_fewshot=_integer("num-fewshot", given["num-fewshot"]),
-            generation_kwargs=parse_generation_kwargs(given["gen-kwargs"]) if given["gen-kwargs"] else {},
+            generation_kwargs=parse_pairs("gen-kwargs", given["gen-kwargs"]),
             seed=DEFAULT_SEED if not given["seed"] else _integer("seed", given["seed"]) or 0,
             data_dir=data_dir,
+            prompt=PromptOptions(
+                system=given["system"] or "",
+                chat_template=_boolean("chat-template", given["chat-template"]),
+                multiturn=_boolean("fewshot-multiturn", given["fewshot-multiturn"] or "true"),
+            ),
+            metadata=_model_arguments(model) | parse_pairs("metadata", given["metadata"]),
+            unsafe_code=_boolean("unsafe-code", given["unsafe-code"]),
         ),
         reports=tuple(_report(config, text) for text in given["report"] or ()),
     )
 
 
-def parse_generation_kwargs(text: str) -> dict[str, Any]:
+def parse_pairs(option: str, text: str | None) -> dict[str, Any]:
     """Read ``key=value,key=value`` (values as YAML scalars) or a JSON object. Raises SettingsError."""
+    if not text:
+        return {}
     import yaml  # not at the top: a run without these options does not pay for it
 
     text = text.strip()
@@ -137,8 +151,13 @@ def parse_generation_kwargs(text: str) -> dict[str, Any]:
         if all(separator for _, separator, _ in pairs):
             return {key.strip(): yaml.safe_load(value) for key, _, value in pairs}
     except (ValueError, yaml.YAMLError) as error:
-        raise SettingsError(f"--lm-gen-kwargs={text}: {error}") from None
-    raise SettingsError(f"--lm-gen-kwargs={text}: expected key=value[,key=value…], or a JSON object")
+        raise SettingsError(f"--lm-{option}={text}: {error}") from None
+    raise SettingsError(f"--lm-{option}={text}: expected key=value[,key=value…], or a JSON object")
+
+
+def _model_arguments(model: ModelSpec | None) -> dict[str, Any]:
+    """What tasks that make their own dataset are told of the model, under the reference's names (RULER's tokenizer)."""
+    return {"pretrained": model.name, **model.arguments} if model is not None and model.name else {}
 
 
 def _given(config: pytest.Config, option: _Option, environment: Mapping[str, str]) -> Any:

@@ -4,7 +4,8 @@ Without arguments its answers are hashes of what it is asked. Give it functions 
 
     backend = FakeBackend(loglikelihood=lambda context, continuation: -float(len(continuation)))
 
-It answers out of order, as real backends do, and keeps every request in ``asked``.
+It answers out of order, as real backends do, and keeps every request in ``asked``. A conversation reaches the
+functions as text, ``role: content`` a message.
 """
 
 from __future__ import annotations
@@ -124,19 +125,21 @@ class FakeBackend:
             return Failure(id=request.id, error=f"{type(error).__name__}: {error}")
 
     def _score(self, request: LoglikelihoodRequest) -> LoglikelihoodAnswer:
-        result = self._loglikelihood(request.context, request.continuation)
+        context = str(request.context)
+        result = self._loglikelihood(context, request.continuation)
         logprob, is_greedy = result if isinstance(result, tuple) else (result, False)
-        tokens = _words(request.context) + _words(request.continuation)
+        tokens = _words(context) + _words(request.continuation)
         return LoglikelihoodAnswer(id=request.id, logprob=logprob, is_greedy=is_greedy, tokens=tokens)
 
     def _score_text(self, request: RollingRequest) -> RollingAnswer:
         return RollingAnswer(id=request.id, logprob=self._rolling(request.text), tokens=_words(request.text))
 
     def _write(self, request: GenerationRequest) -> GenerationAnswer:
-        text = self._generate(request.context, request.settings)
+        context = str(request.context)
+        text = self._generate(context, request.settings)
         for stop in request.settings.until:
             text = text.split(stop, 1)[0] if stop else text
-        return GenerationAnswer(id=request.id, text=text, tokens=_words(request.context) + _words(text))
+        return GenerationAnswer(id=request.id, text=text, tokens=_words(context) + _words(text))
 
     def _hashed_loglikelihood(self, context: str, continuation: str) -> tuple[float, bool]:
         value = self._hash("score", context, continuation)
@@ -157,11 +160,11 @@ class FakeBackend:
 def _content(request: Request) -> tuple[str, ...]:
     match request:
         case LoglikelihoodRequest():
-            return request.context, request.continuation
+            return str(request.context), request.continuation
         case RollingRequest():
             return (request.text,)
         case GenerationRequest():
-            return request.context, repr(request.settings)
+            return str(request.context), repr(request.settings)
 
 
 def _words(text: str) -> int:

@@ -13,12 +13,46 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; ``role`` is ``system``, ``user`` or ``assistant``."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A context for a chat model, rendered by the backend with the model's own template.
+
+    The model answers the last message; where that is the assistant's own, it goes on with it.
+    """
+
+    messages: tuple[Message, ...]
+
+    @property
+    def continues(self) -> bool:
+        """Whether the last message is the beginning of the answer."""
+        return self.messages[-1].role == "assistant"
+
+    def as_dicts(self, *, without: str | None = None) -> list[dict[str, str]]:
+        """Return the messages in the form that templates and servers read, leaving out one role."""
+        return [{"role": m.role, "content": m.content} for m in self.messages if m.role != without]
+
+    def __str__(self) -> str:
+        """Show the conversation to a reader, one message after the other."""
+        return "\n".join(f"{message.role}: {message.content}" for message in self.messages)
+
+
+Context = str | Conversation
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoglikelihoodRequest:
     """Score ``continuation`` after ``context``."""
 
     id: int
-    context: str
+    context: Context
     continuation: str
 
 
@@ -53,7 +87,7 @@ class GenerationRequest:
     """Continue ``context`` up to a stop string or a token limit."""
 
     id: int
-    context: str
+    context: Context
     settings: GenerationSettings = field(default_factory=GenerationSettings)
 
 

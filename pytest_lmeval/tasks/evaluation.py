@@ -14,12 +14,14 @@ from pytest_lmeval.backends.protocol import (
 from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings, metric_key
 from pytest_lmeval.tasks import filters
 from pytest_lmeval.tasks.aggregation import AGGREGATIONS
+from pytest_lmeval.tasks.consent import check_consent, code_allowed
 from pytest_lmeval.tasks.datasets import TaskDatasets
 from pytest_lmeval.tasks.documents import DocumentStore
 from pytest_lmeval.tasks.fewshot import draw
 from pytest_lmeval.tasks.generation import effective_kwargs, generation_settings
 from pytest_lmeval.tasks.metrics import Metric, metrics_of
 from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.prompts import Shot
 from pytest_lmeval.tasks.questions import Interviewer, Question, TaskShape
 from pytest_lmeval.tasks.scoring import Scorer, gold_indices, margin, per_character
 from pytest_lmeval.tasks.spec import TaskSpec
@@ -31,24 +33,33 @@ class Evaluation:
     """One task on its documents. Building it reads the dataset; ``requests`` renders prompts as they are pulled."""
 
     def __init__(self, spec: TaskSpec, options: EvaluationOptions) -> None:
+        check_consent(spec, options)
+        if spec.is_multimodal:
+            raise spec.document.error(f"{spec.task} asks about images or sound; only text can be asked")
         self.spec = spec
         self._options = options
-        store = DocumentStore(spec, TaskDatasets(spec, options.data_dir))
+        store = DocumentStore(spec, TaskDatasets(spec, options.data_dir, options.metadata))
         documents = store.evaluated()
         self._documents = documents.rows
-        self._metrics = metrics_of(spec)
-        self._pipelines = filters.pipelines(spec)
+        with code_allowed(spec, options):
+            self._metrics = metrics_of(spec)
+            self._pipelines = filters.pipelines(spec)
         reader = FieldReader(documents.columns, has_choices=spec.doc_to_choice is not None)
         self._shape = self._shape_of(reader)
         self._generation_kwargs = effective_kwargs(spec, options.generation_kwargs)
         generation = generation_settings(spec, self._generation_kwargs, options.seed)
-        self._interviewer = Interviewer(spec, reader, self._shape, generation)
+        self._interviewer = Interviewer(spec, reader, self._shape, generation, options.prompt)
         self._num_fewshot = _num_fewshot(spec, options.num_fewshot)
         self._pool = store.fewshot_pool() if self._num_fewshot else ()
         self._indices = self._chosen()
         self._shots = self._draw()
-        self._examples: dict[int, str] = {}
+        self._examples: dict[int, Shot] = {}
         self._questions: list[Question] = []
+
+    @property
+    def selected(self) -> int:
+        """How many documents are asked."""
+        return len(self._indices)
 
     @property
     def total_requests(self) -> int | None:
@@ -76,9 +87,10 @@ class Evaluation:
         grouped = self._by_question(responses)
         documents = [self._documents[q.index] for q in self._questions]
         scorer = Scorer(self.spec, self._shape, self._metrics)
-        scored = {
-            name: self._scored(scorer, pipeline, grouped, documents) for name, pipeline in self._pipelines.items()
-        }
+        with code_allowed(self.spec, self._options):
+            scored = {
+                name: self._scored(scorer, pipeline, grouped, documents) for name, pipeline in self._pipelines.items()
+            }
         metrics = [m for name, values in scored.items() for m in self._aggregated(name, values)]
         main = _main_metric(self.spec, metrics)
         return TaskResult(
@@ -93,7 +105,7 @@ class Evaluation:
             seconds=seconds,
         )
 
-    def _example(self, index: int) -> str:
+    def _example(self, index: int) -> Shot:
         """Render example ``index`` of the pool, once: a fixed few-shot prefix serves thousands of documents."""
         if index not in self._examples:
             self._examples[index] = self._interviewer.shot(self._pool[index])

@@ -13,11 +13,31 @@ DEFAULT_SEED = 1234
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptOptions:
+    """How prompts reach the model.
+
+    ``system`` stands before everything else. With ``chat_template`` they are conversations; the few-shot examples
+    are turns of their own where ``multiturn`` is set, else one message together with the question.
+    """
+
+    system: str = ""
+    chat_template: bool = False
+    multiturn: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationOptions:
-    """What the command line may change about a task; None leaves the file's own setting."""
+    """What the command line may change about a task; None leaves the file's own setting.
+
+    ``metadata`` is handed to a task's ``custom_dataset`` with the file's own. ``unsafe_code`` is the user's consent
+    to run code that the model writes.
+    """
 
     limit: Limit | None = None
     num_fewshot: int | None = None
     generation_kwargs: Mapping[str, Any] = field(default_factory=dict)
     seed: int = DEFAULT_SEED
     data_dir: Path | None = None
+    prompt: PromptOptions = PromptOptions()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    unsafe_code: bool = False

@@ -9,17 +9,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_lmeval.backends.protocol import (
+    Context,
+    Conversation,
     GenerationRequest,
     GenerationSettings,
     LoglikelihoodRequest,
     Request,
     RollingRequest,
 )
-from pytest_lmeval.tasks.prompts import PromptBuilder
+from pytest_lmeval.tasks.options import PromptOptions
+from pytest_lmeval.tasks.prompts import PromptBuilder, Shot
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.templates import FieldReader
 
 Document = Mapping[str, Any]
+
+# What the model is given, before it is a request: a text, a context and its continuation, or a context alone.
+Call = tuple[Any, ...]
 
 # How much of a prompt's end is kept to show a reader which document failed.
 _TAIL = 240
@@ -65,15 +71,22 @@ class TaskShape:
 class Interviewer:
     """Builds the requests of one task, document by document."""
 
-    def __init__(self, spec: TaskSpec, reader: FieldReader, shape: TaskShape, generation: GenerationSettings) -> None:
+    def __init__(
+        self,
+        spec: TaskSpec,
+        reader: FieldReader,
+        shape: TaskShape,
+        generation: GenerationSettings,
+        options: PromptOptions,
+    ) -> None:
         self._spec = spec
         self._reader = reader
         self._shape = shape
         self._generation = generation
-        self._prompts = PromptBuilder(spec, reader, multiple_input=shape.multiple_input)
+        self._prompts = PromptBuilder(spec, reader, options, multiple_input=shape.multiple_input)
 
     def ask(
-        self, index: int, document: Document, shots: Sequence[str], ids: Iterator[int]
+        self, index: int, document: Document, shots: Sequence[Shot], ids: Iterator[int]
     ) -> tuple[Question, list[Request]]:
         """Return the question and its requests, repeats of a request next to each other.
 
@@ -85,19 +98,19 @@ class Interviewer:
             calls=len(calls),
             choices=choices,
             gold=gold,
-            prompt_tail=calls[0][0][-_TAIL:],
+            prompt_tail=str(calls[0][0])[-_TAIL:],
             document_hash=content_hash(document),
-            prompt_hash=content_hash([calls, self._generation_record()]),
+            prompt_hash=content_hash([list(map(_plain, calls)), self._generation_record()]),
             target_hash=content_hash(gold),
         )
         requests = [self._request(next(ids), call, repeat) for call in calls for repeat in range(self._spec.repeats)]
         return question, requests
 
-    def shot(self, document: Document) -> str:
+    def shot(self, document: Document) -> Shot:
         """Render one few-shot example."""
         return self._prompts.shot(document)
 
-    def _calls(self, document: Document, shots: Sequence[str]) -> tuple[list[tuple[str, ...]], tuple[str, ...], Any]:
+    def _calls(self, document: Document, shots: Sequence[Shot]) -> tuple[list[Call], tuple[str, ...], Any]:
         spec, reader = self._spec, self._reader
         if spec.output_type == "loglikelihood_rolling":
             target = _text(reader.target(spec.doc_to_target, document))
@@ -111,15 +124,13 @@ class Interviewer:
         choices = reader.choices(spec.doc_to_choice, document) if spec.doc_to_choice is not None else ()
         return [(contexts[0],)], tuple(choices), gold
 
-    def _choice_calls(
-        self, document: Document, contexts: list[str]
-    ) -> tuple[list[tuple[str, ...]], tuple[str, ...], Any]:
-        spec, reader, delimiter = self._spec, self._reader, self._spec.target_delimiter
+    def _choice_calls(self, document: Document, contexts: list[Context]) -> tuple[list[Call], tuple[str, ...], Any]:
+        spec, reader, delimiter = self._spec, self._reader, self._prompts.choice_delimiter
         choices = reader.choices(spec.doc_to_choice, document)
         target = reader.target(spec.doc_to_target, document)
         if self._shape.multiple_input:
             # The choices are the contexts; the continuation is the same for all, and the gold is their index.
-            calls: list[tuple[str, ...]] = [(context, f"{delimiter}{target}") for context in contexts]
+            calls: list[Call] = [(context, f"{delimiter}{target}") for context in contexts]
             gold = reader.text(spec.doc_to_text, document)
         else:
             calls = [(contexts[0], f"{delimiter}{choice}") for choice in choices]
@@ -128,7 +139,7 @@ class Interviewer:
             calls += [("", f"{delimiter}{choice}") for choice in choices]
         return calls, tuple(choices), gold
 
-    def _request(self, request_id: int, call: tuple[str, ...], repeat: int) -> Request:
+    def _request(self, request_id: int, call: Call, repeat: int) -> Request:
         if self._spec.output_type == "loglikelihood_rolling":
             return RollingRequest(id=request_id, text=call[0])
         if self._spec.output_type == "generate_until":
@@ -146,6 +157,10 @@ def content_hash(value: Any) -> str:
     """SHA-256 (hex) of a value's canonical JSON; values JSON does not know count by their text."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(call: Call) -> list[Any]:
+    return [part.as_dicts() if isinstance(part, Conversation) else part for part in call]
 
 
 def _text(value: Any) -> str:

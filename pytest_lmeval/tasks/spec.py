@@ -91,6 +91,11 @@ class TaskSpec:
         return split
 
     @property
+    def is_multimodal(self) -> bool:
+        """Whether documents bring images or sound, which no backend takes."""
+        return self.doc_to_image is not None or self.doc_to_audio is not None
+
+    @property
     def version(self) -> str | None:
         """``metadata.version`` as text."""
         version = self.metadata.get("version")

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_lmeval.backends.protocol import (
     Backend,
+    Context,
     Failure,
     GenerationAnswer,
     GenerationRequest,
@@ -18,7 +19,7 @@ from pytest_lmeval.backends.protocol import (
 )
 
 
-def scores(backend: Backend, pairs: Sequence[tuple[str, str]]) -> list[LoglikelihoodAnswer | Failure]:
+def scores(backend: Backend, pairs: Sequence[tuple[Context, str]]) -> list[LoglikelihoodAnswer | Failure]:
     requests = [
         LoglikelihoodRequest(id=i, context=context, continuation=continuation)
         for i, (context, continuation) in enumerate(pairs)
@@ -27,7 +28,7 @@ def scores(backend: Backend, pairs: Sequence[tuple[str, str]]) -> list[Loglikeli
     return [answers[i] for i in range(len(pairs))]
 
 
-def score(backend: Backend, context: str, continuation: str) -> LoglikelihoodAnswer:
+def score(backend: Backend, context: Context, continuation: str) -> LoglikelihoodAnswer:
     (answer,) = scores(backend, [(context, continuation)])
     assert isinstance(answer, LoglikelihoodAnswer), answer
     return answer
@@ -39,13 +40,15 @@ def rolling(backend: Backend, texts: Sequence[str]) -> list[RollingAnswer | Fail
     return [answers[i] for i in range(len(texts))]
 
 
-def generated(backend: Backend, prompts: Sequence[tuple[str, GenerationSettings]]) -> list[GenerationAnswer | Failure]:
+def generated(
+    backend: Backend, prompts: Sequence[tuple[Context, GenerationSettings]]
+) -> list[GenerationAnswer | Failure]:
     requests = [GenerationRequest(id=i, context=text, settings=how) for i, (text, how) in enumerate(prompts)]
     answers = {answer.id: answer for answer in backend.generate_until(iter(requests))}
     return [answers[i] for i in range(len(prompts))]
 
 
-def texts(backend: Backend, prompts: Sequence[tuple[str, GenerationSettings]]) -> list[str]:
+def texts(backend: Backend, prompts: Sequence[tuple[Context, GenerationSettings]]) -> list[str]:
     answers = generated(backend, prompts)
     assert all(isinstance(answer, GenerationAnswer) for answer in answers), answers
     return [answer.text for answer in answers if isinstance(answer, GenerationAnswer)]

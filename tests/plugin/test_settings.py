@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.errors import SettingsError
-from pytest_lmeval.options import Settings, parse_generation_kwargs, read_settings
+from pytest_lmeval.options import Settings, parse_pairs, read_settings
 
 from .project import Project, text_of
 
@@ -109,13 +109,13 @@ def test_baseline_folder(project: Project, read: Read) -> None:
     ids=["pairs", "one", "json", "list"],
 )
 def test_generation_settings(text: str, expected: dict[str, Any]) -> None:
-    assert parse_generation_kwargs(text) == expected
+    assert parse_pairs("gen-kwargs", text) == expected
 
 
 @pytest.mark.parametrize("text", ["{a", "temperature", "a=[", "[1]", '{"a": 1} b'])
 def test_wrong_generation_settings(text: str) -> None:
     with pytest.raises(SettingsError, match="--lm-gen-kwargs"):
-        parse_generation_kwargs(text)
+        parse_pairs("gen-kwargs", text)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.backends.fake import FakeBackend
-from pytest_lmeval.backends.protocol import GenerationRequest, GenerationSettings
+from pytest_lmeval.backends.protocol import Conversation, GenerationRequest, GenerationSettings, Message
 from pytest_lmeval.errors import BackendError
 from pytest_lmeval.language_model import LanguageModel
 from pytest_lmeval.runner import Runner
@@ -75,3 +75,13 @@ def test_whoever_counts_hears_of_every_question() -> None:
 def test_a_bare_string_is_not_a_list_of_letters(arguments: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="expected lists"):
         model(FakeBackend()).generate_until(**arguments)
+
+
+def test_a_conversation_is_a_context_too() -> None:
+    backend = FakeBackend(generate=lambda context, settings: context.upper())
+    talk = [{"role": "user", "content": "hello"}]
+    assert model(backend).generate_until([talk, "plain"]) == ["USER: HELLO", "PLAIN"]
+    model(backend).loglikelihood([(talk, "x")])
+    assert getattr(backend.asked[0], "context", None) == Conversation((Message("user", "hello"),))
+    with pytest.raises(TypeError, match=r"expected a text or a list of .*, found \[\{'content': 'hello'\}\]"):
+        model(backend).generate_until([[{"content": "hello"}]])

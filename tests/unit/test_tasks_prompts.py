@@ -10,7 +10,9 @@ from unittest import mock
 import datasets
 import pytest
 
+from pytest_lmeval.backends.protocol import Context
 from pytest_lmeval.errors import TaskFileError
+from pytest_lmeval.tasks.options import PromptOptions
 from pytest_lmeval.tasks.prompts import joined
 
 from .making import CHOICE, CHOICE_ROWS, asked, call_of, small_task, spec_of, task_file
@@ -160,7 +162,7 @@ TAIL_TEXT = {
 }
 
 
-def reference(path: Path, num_fewshot: int) -> list[tuple[Any, ...]]:
+def reference(path: Path, num_fewshot: int, **style: Any) -> list[tuple[Any, ...]]:
     """The arguments of lm-eval's requests; of generations only the context."""
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.tasks._yaml_loader import load_yaml
@@ -178,16 +180,21 @@ def reference(path: Path, num_fewshot: int) -> list[tuple[Any, ...]]:
         task = ConfigurableTask(config=load_yaml(path, resolve_func=True))
         task.set_config("num_fewshot", num_fewshot)
         task.set_fewshot_seed(seed=1234)
-        task.build_all_requests(rank=0, world_size=1)
+        task.build_all_requests(rank=0, world_size=1, **style)
     arguments = [tuple(instance.arguments) for instance in task.instances]
     return [a[:1] if len(a) == 2 and isinstance(a[1], dict) else a for a in arguments]
 
 
+# The reference shows a document its own answer here.
+LEAKING = "only-test-split"
+
+
 def grid() -> list[tuple[str, int]]:
     """Without examples and with three; where the draw itself is the matter, every number up to there."""
-    return [
+    numbers = [
         (name, n) for name in (*CASES, *TAILS) for n in range(4) if n in (0, 3) or "fewshot" in name or "split" in name
     ]
+    return [(name, n) for name, n in numbers if name != LEAKING or n == 0]
 
 
 @pytest.mark.parametrize(("name", "num_fewshot"), grid())
@@ -197,6 +204,53 @@ def test_requests_are_the_references(tmp_path: Path, name: str, num_fewshot: int
     ours = [call_of(request) for request in asked(spec_of(path), num_fewshot=num_fewshot)]
     assert ours == reference(path, num_fewshot)
     assert len(ours) >= len(SPLITS["test"])
+
+
+@pytest.mark.parametrize("num_fewshot", [1, 2, 3])
+def test_examples_that_leak_in_the_reference_are_replaced_and_the_rest_is_equal(
+    tmp_path: Path, num_fewshot: int
+) -> None:
+    path = task_file(tmp_path, CASES[LEAKING], {"test": ROWS[:8]})
+    ours = [call_of(request)[0] for request in asked(spec_of(path), num_fewshot=num_fewshot)]
+    theirs = [call[0] for call in reference(path, num_fewshot)]
+    leaked = [context.count(f"Q: {row['question']}\nA:") > 1 for context, row in zip(theirs, ROWS, strict=False)]
+    assert any(leaked)
+    for own, other, leaks, row in zip(ours, theirs, leaked, ROWS, strict=False):
+        assert (own == other) is not leaks
+        assert own.count(f"Q: {row['question']}\nA:") == 1
+
+
+def as_json(messages: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
+    """A chat template under which no two conversations look alike."""
+    return json.dumps([messages, add_generation_prompt])
+
+
+def rendered(context: Context) -> str:
+    if isinstance(context, str):
+        return context
+    return as_json(context.as_dicts(), add_generation_prompt=not context.continues)
+
+
+@pytest.mark.parametrize("system", ["", "Be brief."], ids=["no-system", "system"])
+@pytest.mark.parametrize("chat", ["text", "turns", "one-turn"])
+@pytest.mark.parametrize("name", [name for name in (*CASES, *TAILS) if name != LEAKING])
+def test_conversations_and_system_instructions_are_the_references(
+    tmp_path: Path, name: str, chat: str, system: str
+) -> None:
+    path = task_file(
+        tmp_path, CASES.get(name) or TAILS[name], SPLITS, functions=FUNCTIONS, tail=TAIL_TEXT.get(name, "")
+    )
+    style = PromptOptions(system=system, chat_template=chat != "text", multiturn=chat == "turns")
+    for num_fewshot in (0, 2):
+        calls = [call_of(request) for request in asked(spec_of(path), num_fewshot=num_fewshot, prompt=style)]
+        assert [(rendered(call[0]), *call[1:]) for call in calls] == reference(
+            path,
+            num_fewshot,
+            system_instruction=system or None,
+            apply_chat_template=style.chat_template,
+            fewshot_as_multiturn=style.multiturn,
+            chat_template=as_json if style.chat_template else None,
+        )
 
 
 def test_the_number_of_examples_matters(tmp_path: Path) -> None:

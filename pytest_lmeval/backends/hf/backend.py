@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf.batching import READ_TOKENS, WRITE_TOKENS, Limits, free_memory
+from pytest_lmeval.backends.hf.chat import ChatTemplate
 from pytest_lmeval.backends.hf.encoding import Encoder
 from pytest_lmeval.backends.hf.generation import Generator
 from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
@@ -41,7 +42,7 @@ class HFBackend:
     def loglikelihood(self, requests: Iterator[LoglikelihoodRequest]) -> Iterator[LoglikelihoodAnswer | Failure]:
         """Score continuations after contexts."""
         parts = self._open_parts
-        return loglikelihood(parts.encoder, parts.scorer, parts.limits, requests)
+        return loglikelihood(parts.encoder, parts.scorer, parts.limits, parts.chat.plain(requests))
 
     def loglikelihood_rolling(self, requests: Iterator[RollingRequest]) -> Iterator[RollingAnswer | Failure]:
         """Score whole texts."""
@@ -50,7 +51,8 @@ class HFBackend:
 
     def generate_until(self, requests: Iterator[GenerationRequest]) -> Iterator[GenerationAnswer | Failure]:
         """Generate up to a stop string or a token limit."""
-        return self._open_parts.generator.generate(requests)
+        parts = self._open_parts
+        return parts.generator.generate(parts.chat.plain(requests))
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -75,6 +77,7 @@ class _Parts:
         device, vocabulary = loaded.device.type, _vocabulary(loaded.model)
         self.limits = Limits.choose(options, READ_TOKENS, device, vocabulary)
         self.encoder = Encoder(loaded, options.add_bos_token)
+        self.chat = ChatTemplate(loaded.tokenizer, loaded.info.name, options.chat_template)
         self.scorer = Scorer(loaded, self.limits)
         writing = Limits.choose(options, WRITE_TOKENS, device, vocabulary)
         self.generator = Generator(loaded, self.encoder, writing)

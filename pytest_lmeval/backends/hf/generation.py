@@ -69,12 +69,12 @@ class Generator:
                     yield prompt
                 else:
                     prompts.append(prompt)
-            prompts.sort(key=lambda prompt: (prompt.group, -len(prompt.tokens), prompt.request.context))
+            prompts.sort(key=lambda prompt: (prompt.group, -len(prompt.tokens), str(prompt.request.context)))
             for _, group in groupby(prompts, key=lambda prompt: prompt.group):
                 yield from self._generate_group(list(group), batches)
 
     def _prompts(self, window: Sequence[GenerationRequest]) -> Iterator[_Prompt | Failure]:
-        encoded = self._encoder.prompts(request.context for request in window)
+        encoded = self._encoder.prompts(str(request.context) for request in window)
         for request in window:
             wanted, limit = request.settings.max_tokens, self._encoder.max_length
             if wanted < 1:
@@ -83,7 +83,7 @@ class Generator:
                 yield Failure(id=request.id, error=_no_room(wanted, limit))
             else:
                 # Too long a prompt loses its beginning: the end is what is to be continued.
-                yield _Prompt(request, tuple(encoded[request.context][wanted - limit :]))
+                yield _Prompt(request, tuple(encoded[str(request.context)][wanted - limit :]))
 
     def _generate_group(self, prompts: list[_Prompt], batches: Iterator[int]) -> Iterator[Reply]:
         run = partial(self._run, batches=batches)
@@ -183,4 +183,4 @@ def _no_room(wanted: int, limit: int) -> str:
 
 def _characters(request: GenerationRequest) -> int:
     # Room for the new tokens counts as well, in the unit of the estimate.
-    return len(request.context) + 4 * request.settings.max_tokens
+    return len(str(request.context)) + 4 * request.settings.max_tokens

@@ -22,7 +22,7 @@ def loglikelihood(
 
 def _score(encoder: Encoder, scorer: Scorer, window: list[LoglikelihoodRequest]) -> Iterator[Reply]:
     spans: list[tuple[tuple[int, int], Span]] = []
-    encoded = encoder.pairs([(request.context, request.continuation) for request in window])
+    encoded = encoder.pairs([(str(request.context), request.continuation) for request in window])
     for request, span in zip(window, encoded, strict=True):
         if isinstance(span, str):
             yield Failure(id=request.id, error=span)
@@ -36,4 +36,4 @@ def _score(encoder: Encoder, scorer: Scorer, window: list[LoglikelihoodRequest])
 
 
 def _characters(request: LoglikelihoodRequest) -> int:
-    return len(request.context) + len(request.continuation)
+    return len(str(request.context)) + len(request.continuation)
