@@ -43,10 +43,14 @@ class DocumentStore:
         return Documents(rows, tuple(columns))
 
     def fewshot_pool(self) -> Sequence[Mapping[str, Any]]:
-        """Return the documents that examples are drawn from, by the format's order of preference."""
+        """Return the documents that examples are drawn from, by the format's order of preference.
+
+        Where they are the evaluated ones, it is the same object as their rows. They are not copied: a training
+        split may have hundreds of thousands of documents, of which a few are drawn.
+        """
         fewshot = self._spec.fewshot_config
         if fewshot.split is not None:
-            return list(self._process(fewshot.split, fewshot.process_docs))
+            return self._rows(fewshot.split, fewshot.process_docs)
         if fewshot.samples is not None:
             samples = fewshot.samples
             if isinstance(samples, FunctionReference):
@@ -55,8 +59,12 @@ class DocumentStore:
         spec = self._spec
         for split in (spec.training_split, spec.validation_split, spec.test_split):
             if split is not None:
-                return list(self._process(split, spec.process_docs))
+                return self._rows(split, spec.process_docs)
         return []
+
+    def _rows(self, split: str, function: FunctionReference | None) -> Sequence[Mapping[str, Any]]:
+        rows: Sequence[Mapping[str, Any]] = self._process(split, function)
+        return rows
 
     def _process(self, split: str, function: FunctionReference | None) -> Any:
         key = (split, function)
