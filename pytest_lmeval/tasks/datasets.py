@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmeval.errors import DatasetError
+from pytest_lmeval.tasks.functions import resolve
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.templates import call_for
+from pytest_lmeval.tasks.yaml_loader import FunctionReference
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -34,6 +37,7 @@ class TaskDatasets:
 
     spec: TaskSpec
     data_dir: Path | None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     _splits: dict[str, Dataset] = field(default_factory=dict)
     _remote: Mapping[str, Dataset] | None = None
 
@@ -48,7 +52,7 @@ class TaskDatasets:
         if folder is not None:
             return _read_local(folder, name, self.spec)
         if self._remote is None:
-            self._remote = _load(self.spec, self.data_dir)
+            self._remote = _load(self.spec, self.data_dir, self.metadata)
         if name not in self._remote:
             raise DatasetError(
                 f"{self.spec.task}: {self._label()} has no split {name!r}; it has {', '.join(self._remote)}"
@@ -118,16 +122,26 @@ def _read_parquet(path: Path) -> Dataset:
         raise DatasetError(f"{path}: not a readable Parquet file: {error}") from None
 
 
-def _load(spec: TaskSpec, data_dir: Path | None) -> Mapping[str, Any]:
+def _load(spec: TaskSpec, data_dir: Path | None, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     if spec.custom_dataset is not None:
-        arguments = {**spec.metadata, **spec.dataset_kwargs}
-        splits: Mapping[str, Any] = call_for(spec.document, "custom_dataset", spec.custom_dataset, **arguments)
-        return splits
+        return _made(spec, spec.custom_dataset, {**spec.metadata, **metadata, **spec.dataset_kwargs})
     if spec.dataset_path is None:
         raise spec.document.error("neither dataset_path nor custom_dataset is set")
     if spec.dataset_path in _FILE_BUILDERS:
         return _load_files(spec)
     return _load_from_hub(spec, data_dir)
+
+
+def _made(spec: TaskSpec, function: FunctionReference, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Call ``custom_dataset``, which returns a dataset a split, with what it can take of the arguments."""
+    parameters = inspect.signature(resolve(function)).parameters.values()
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        arguments = {name: arguments[name] for name in (p.name for p in parameters) if name in arguments}
+    splits = call_for(spec.document, "custom_dataset", function, **arguments)
+    if not isinstance(splits, Mapping):
+        problem = f"custom_dataset: expected a mapping of splits to datasets, found {type(splits).__name__}"
+        raise spec.document.error(problem, "custom_dataset")
+    return splits
 
 
 def _load_files(spec: TaskSpec) -> Mapping[str, Any]:
