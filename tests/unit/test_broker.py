@@ -23,7 +23,9 @@ Answers = Iterator[LoglikelihoodAnswer | Failure]
 
 
 def answered(request: LoglikelihoodRequest) -> LoglikelihoodAnswer:
-    return LoglikelihoodAnswer(id=request.id, logprob=float(request.context.split("-")[1]), is_greedy=True, tokens=1)
+    return LoglikelihoodAnswer(
+        id=request.id, logprob=float(str(request.context).split("-")[1]), is_greedy=True, tokens=1
+    )
 
 
 class Model:
@@ -40,7 +42,7 @@ class Model:
 
     def loglikelihood(self, requests: Requests) -> Answers:
         while window := list(islice(requests, self.window)):
-            self.windows.append([request.context for request in window])
+            self.windows.append([str(request.context) for request in window])
             yield from self.misbehave(window) or (answered(request) for request in reversed(window))
 
     def loglikelihood_rolling(self, requests: object) -> Iterator[Failure]:

@@ -47,7 +47,7 @@ def task(folder: Path, name: str, **keys: object) -> TaskSpec:
 
 def names(backend: FakeBackend) -> list[str]:
     """The first word of every context, in the order in which the model saw them."""
-    return [request.context.split()[0] for request in backend.asked if isinstance(request, LoglikelihoodRequest)]
+    return [str(request.context).split()[0] for request in backend.asked if isinstance(request, LoglikelihoodRequest)]
 
 
 def test_the_model_is_opened_only_for_a_task_that_is_sound(tmp_path: Path) -> None:
