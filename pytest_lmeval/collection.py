@@ -85,9 +85,6 @@ class TaskFile(pytest.Module):
             raise self.CollectError(describe(error, self.config.rootpath)) from None
 
     def _items(self, document: TaskDocument) -> Iterator[TaskItem]:
-        if "class" in document.data:
-            yield self._skipped(document, "a Python task class; only YAML tasks run")
-            return
         catalogue = self._catalogue()
         if self._stands_in_a_group(catalogue, document):
             return
@@ -100,12 +97,6 @@ class TaskFile(pytest.Module):
                     yield TaskItem.build(self, group, from_group=True)
         else:
             yield TaskItem.build(self, target, from_group=False)
-
-    def _skipped(self, document: TaskDocument, reason: str) -> TaskItem:
-        spec = TaskSpec(task=name_of(document), document=document)
-        item = TaskItem.build(self, spec, from_group=False)
-        item.add_marker(pytest.mark.skip(reason=reason))
-        return item
 
     def _stands_in_a_group(self, catalogue: Catalogue, document: TaskDocument) -> bool:
         """Whether the task is an item of a group's file that this run collects too; once is enough."""

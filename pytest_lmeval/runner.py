@@ -12,6 +12,7 @@ from pytest_lmeval.results import TaskResult
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.groups import Group, aggregate
 from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.python_tasks import PythonEvaluation
 from pytest_lmeval.tasks.spec import TaskSpec
 
 
@@ -40,6 +41,8 @@ class Runner:
     def plan(self, tasks: Sequence[Planned]) -> None:
         """Announce, in order, the tasks that will follow: they fill the batches of those before them."""
         for task in tasks:
+            if task.spec.python_class is not None:
+                continue  # its class builds all requests at once: it is asked when its turn comes
             key = _key(task.spec, task.options)
             if key not in self._jobs:
                 self._jobs[key] = self._job(task.spec, task.options, task.scope)
@@ -51,7 +54,9 @@ class Runner:
         Raises UserError for mistakes in the task or its data, BackendError where the model failed.
         """
         key = _key(spec, options)
-        if key not in self._results:
+        if key not in self._results and spec.python_class is not None:
+            self._results[key] = self._run_python(spec, options, scope)
+        elif key not in self._results:
             job = self._jobs.get(key) or self._job(spec, options, scope)
             self._results[key] = self._run(job)
             # The prompts and documents are no longer needed; the result stays.
@@ -108,6 +113,16 @@ class Runner:
         answers = self.broker.answers(job)
         assert isinstance(job.source, Evaluation)
         return job.source.score(answers, seconds=time.perf_counter() - started)
+
+    def _run_python(self, spec: TaskSpec, options: EvaluationOptions, scope: str) -> TaskResult:
+        started = time.perf_counter()
+        evaluation = PythonEvaluation(spec, options)
+        jobs = [
+            Job(name=spec.task, operation=operation, open=lambda part=part: part, scope=scope)  # type: ignore[misc]
+            for operation, part in evaluation.parts.items()
+        ]
+        answers = {job.operation: self.broker.answers(job) for job in jobs}
+        return evaluation.score(answers, seconds=time.perf_counter() - started)
 
     @staticmethod
     def _job(spec: TaskSpec, options: EvaluationOptions, scope: str) -> Job:

@@ -60,16 +60,33 @@ class TaskDatasets:
         return self._remote[name]
 
     def _local_folder(self) -> Path | None:
-        if self.data_dir is None or self.spec.dataset_path is None or self.spec.custom_dataset:
+        if self.spec.dataset_path is None or self.spec.custom_dataset:
             return None
-        base = self.data_dir.resolve()
-        folder = (base / self.spec.dataset_path / (self.spec.dataset_name or "default")).resolve()
-        # A dataset id is text from a task file: it must not lead out of the folder.
-        return folder if folder.is_relative_to(base) and folder.is_dir() else None
+        return _folder_of(self.data_dir, self.spec.dataset_path, self.spec.dataset_name)
 
     def _label(self) -> str:
         config = f" ({self.spec.dataset_name})" if self.spec.dataset_name else ""
         return f"dataset {self.spec.dataset_path}{config}"
+
+
+def local_splits(data_dir: Path | None, path: str, name: str | None) -> dict[str, Dataset] | None:
+    """Read all splits that ``data_dir`` has of a dataset; None where it has none."""
+    folder = _folder_of(data_dir, path, name)
+    files = sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES) if folder else []
+    return {file.stem: _read_file(file) for file in files} or None
+
+
+def _folder_of(data_dir: Path | None, path: str, name: str | None) -> Path | None:
+    if data_dir is None:
+        return None
+    base = data_dir.resolve()
+    folder = (base / path / (name or "default")).resolve()
+    # A dataset id is text from a task file: it must not lead out of the folder.
+    return folder if folder.is_relative_to(base) and folder.is_dir() else None
+
+
+def _read_file(path: Path) -> Dataset:
+    return read_jsonl(path) if path.suffix == ".jsonl" else _read_parquet(path)
 
 
 def _read_local(folder: Path, split: str, spec: TaskSpec) -> Dataset:
@@ -77,7 +94,7 @@ def _read_local(folder: Path, split: str, spec: TaskSpec) -> Dataset:
         path = folder / f"{split}{suffix}"
         # A split's name is text from a task file too.
         if path.parent == folder and path.is_file():
-            return read_jsonl(path) if suffix == ".jsonl" else _read_parquet(path)
+            return _read_file(path)
     have = sorted(p.stem for p in folder.iterdir() if p.suffix in _SUFFIXES)
     raise DatasetError(
         f"{spec.task}: no split {split!r} in {folder}; it has {', '.join(have) or 'no .jsonl or .parquet file'}"
@@ -158,7 +175,7 @@ def _load_files(spec: TaskSpec) -> Mapping[str, Any]:
         return {split: read_jsonl(found[0]) for split, found in paths.items()}
     names = {split: [str(path) for path in found] for split, found in paths.items()}
     try:
-        with _quiet_hub():
+        with quiet_hub():
             return datasets.load_dataset(spec.dataset_path, data_files=names, **arguments)  # type: ignore[no-any-return]
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         # The generation error only says that there was one; its cause says which.
@@ -187,7 +204,7 @@ def _load_from_hub(spec: TaskSpec, data_dir: Path | None) -> Mapping[str, Any]:
 
     arguments = {k: v for k, v in spec.dataset_kwargs.items() if k != "trust_remote_code"}
     try:
-        with _quiet_hub():
+        with quiet_hub():
             loaded = datasets.load_dataset(spec.dataset_path, spec.dataset_name, **arguments)
     except (OSError, ValueError, HfHubHTTPError, datasets.exceptions.DatasetsError) as error:
         _hub.unreachable |= isinstance(error, ConnectionError)
@@ -206,7 +223,7 @@ _hub = _Hub()
 
 
 @contextmanager
-def _quiet_hub() -> Iterator[None]:
+def quiet_hub() -> Iterator[None]:
     """Keep progress bars and retry warnings out of test output; the error says what went wrong.
 
     An unreachable hub costs half a minute of retries: after the first time only its cache is asked.

@@ -41,7 +41,10 @@ class FewshotSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
-    """One task as its file describes it. Names and defaults are those of the format."""
+    """One task as its file describes it. Names and defaults are those of the format.
+
+    ``python_class`` is the key ``class``: a Python task, whose other keys are its class's affair.
+    """
 
     task: str
     task_alias: str | None = None
@@ -75,6 +78,7 @@ class TaskSpec:
     gen_prefix: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     gate: Mapping[str, Any] | None = None
+    python_class: FunctionReference | None = None
     document: TaskDocument = field(repr=False, compare=False)
 
     @property
@@ -127,7 +131,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def parse_task(document: TaskDocument) -> TaskSpec:
     """Check a task file's keys and values. Raises TaskFileError at the line of the first mistake."""
     data = {k: v for k, v in document.data.items() if k not in (*IGNORED_KEYS, "group", "include")}
-    known = {f.name for f in dataclasses.fields(TaskSpec)} - {"document"}
+    python_class = data.get("class")
+    if python_class is not None:
+        data = _of_class(document, data)
+    known = {f.name for f in dataclasses.fields(TaskSpec)} - {"document", "python_class"}
     for key, value in data.items():
         if key not in known:
             raise document.error(unknown_key(key, known), key)
@@ -139,7 +146,15 @@ def parse_task(document: TaskDocument) -> TaskSpec:
     _check_output_type(document, data)
     data["tag"] = _tags(document, data.get("tag"))
     data["fewshot_config"] = _fewshot(document, data)
-    return TaskSpec(document=document, **data)
+    return TaskSpec(document=document, python_class=python_class, **data)
+
+
+def _of_class(document: TaskDocument, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what we need to know of a Python task."""
+    if not isinstance(data["class"], FunctionReference):
+        raise document.error(f"class: expected !function module.Class, found {_shown(data['class'])}", "class")
+    ours = ("task", "task_alias", "tag", "gate", "metadata", "unsafe_code")
+    return {key: data[key] for key in ours if key in data}
 
 
 def unknown_key(key: str, known: set[str]) -> str:

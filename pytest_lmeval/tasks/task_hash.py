@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pytest_lmeval.tasks.functions import resolve
@@ -34,8 +36,8 @@ def _plain(value: Any) -> Any:
 
 
 def _source(reference: FunctionReference) -> str:
-    code = getattr(resolve(reference), "__code__", None)
-    if code is None:
+    try:
+        file = inspect.getsourcefile(resolve(reference))
+    except TypeError:  # a callable object, or something built in
         return ""
-    with open(code.co_filename, encoding="utf-8") as file:  # noqa: PTH123 - a name Python gave us
-        return content_hash(file.read())
+    return content_hash(Path(file).read_text(encoding="utf-8")) if file else ""

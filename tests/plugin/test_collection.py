@@ -214,13 +214,6 @@ def test_other_yaml_is_no_test(project: Project) -> None:
     assert project.run("--lm-model=fake", "tasks/settings.yaml").ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
-def test_python_tasks_are_skipped_with_the_reason(project: Project) -> None:
-    project.write("tasks/old.yaml", "task: old\nclass: !function code.Old\n")
-    result = project.run("--lm-model=fake", "-rs")
-    result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["SKIPPED*tasks/old.yaml*: a Python task class; only YAML tasks run"])
-
-
 def test_an_unknown_marker_is_still_refused(project: Project) -> None:
     project.choice_task("rivers")
     result = project.run("--lm-model=fake", "-m", "geograffy")

@@ -1,0 +1,192 @@
+"""A Python task made ready to run. The class decides what is asked and how it is scored; the model is ours."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_lmeval.backends.protocol import Answer
+from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings, metric_key
+from pytest_lmeval.tasks.aggregation import AGGREGATIONS
+from pytest_lmeval.tasks.consent import check_consent, code_allowed
+from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.python_tasks.asking import Part, conversation, plain
+from pytest_lmeval.tasks.python_tasks.opening import open_task
+from pytest_lmeval.tasks.questions import content_hash
+from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.tasks.task_hash import task_hash
+from pytest_lmeval.tasks.templates import explain
+
+# How much of a prompt's end is kept to show a reader which document failed.
+_TAIL = 240
+
+
+class PythonEvaluation:
+    """One ``class:`` task on its documents. Building it reads the dataset and builds every prompt.
+
+    Such a task may ask several operations of one document, so its requests come in a ``part`` for each.
+    """
+
+    def __init__(self, spec: TaskSpec, options: EvaluationOptions) -> None:
+        check_consent(spec, options)
+        self.spec = spec
+        self._options = options
+        self._task = open_task(spec, options)
+        if getattr(self._task, "MULTIMODAL", False):
+            raise spec.document.error(f"{spec.task} asks about images or sound; only text can be asked")
+        self._documents = list(self._task.eval_docs)
+        self._instances = list(self._built())
+        by_operation: dict[str, list[Any]] = {}
+        for instance in self._instances:
+            by_operation.setdefault(instance.request_type, []).append(instance)
+        self.parts = {name: Part(spec, group, options.seed) for name, group in by_operation.items()}
+
+    def score(self, answers: Mapping[str, Sequence[Answer]], *, seconds: float = 0.0) -> TaskResult:
+        """Score the answers to each part's requests, given in the order of the requests."""
+        for operation, part in self.parts.items():
+            part.hand_back(answers[operation])
+        with code_allowed(self.spec, self._options):
+            rows = self._scored()
+            metrics = [m for name, scored in rows.items() for m in self._aggregated(name, list(scored.values()))]
+        if not metrics:
+            raise self.spec.document.error(f"class: {self.spec.task} returned no metric for any document", "class")
+        return TaskResult(
+            task=self.spec.task,
+            n=len(self._by_document()),
+            total=len(self._documents),
+            metrics=tuple(metrics),
+            main_metric=self._main(metrics),
+            items=tuple(self._items(rows)),
+            settings=self._settings(),
+            tokens=sum(answer.tokens for group in answers.values() for answer in group),
+            seconds=seconds,
+        )
+
+    def _built(self) -> Iterator[Any]:
+        """Build every document's instances: the examples come from one stream, whichever documents are asked."""
+        total, limit = len(self._documents), self._options.limit
+        chosen = set(
+            range(total) if limit is None else limit.choose(total, seed=self._options.seed, task=self.spec.task)
+        )
+        draws = bool(self._task.config.num_fewshot)
+        for index, document in enumerate(self._documents):
+            if draws or index in chosen:
+                instances = self._ask(index, document)
+                yield from instances if index in chosen else ()
+
+    def _ask(self, index: int, document: Any) -> list[Any]:
+        task, prompt = self._task, self._options.prompt
+        template = conversation if prompt.chat_template else None
+        try:
+            context = task.fewshot_context(
+                document,
+                num_fewshot=task.config.num_fewshot or 0,
+                system_instruction=prompt.system or None,
+                apply_chat_template=prompt.chat_template,
+                fewshot_as_multiturn=prompt.multiturn,
+                chat_template=template,
+                gen_prefix=task.doc_to_prefix(document),
+            )
+            built = task.construct_requests(
+                doc=document,
+                ctx=context,
+                metadata=(self.spec.task, index, task.config.repeats),
+                apply_chat_template=prompt.chat_template,
+                chat_template=template,
+            )
+        except Exception as error:  # the task's class may raise anything
+            raise explain(self.spec.document, "class", error, document) from error
+        return built if isinstance(built, list) else [built]
+
+    def _by_document(self) -> dict[int, list[Any]]:
+        grouped: dict[int, list[Any]] = {}
+        for instance in self._instances:
+            grouped.setdefault(instance.doc_id, []).append(instance)
+        return {index: sorted(group, key=lambda instance: int(instance.idx)) for index, group in grouped.items()}
+
+    def _scored(self) -> dict[str, dict[int, dict[str, Any]]]:
+        """Per filter, per document: what the class makes of its answers."""
+        try:
+            for ensemble in self._task._filters:  # the reference's own way is over instances that it keeps itself
+                ensemble.apply(self._instances)
+        except Exception as error:  # the task's own filters may raise anything
+            problem = f"class: its filters: {type(error).__name__}: {error}"
+            raise self.spec.document.error(problem, "class") from error
+        names = list(self._instances[0].filtered_resps) if self._instances else []
+        return {name: {i: self._one(name, i, group) for i, group in self._by_document().items()} for name in names}
+
+    def _one(self, filter_name: str, index: int, instances: list[Any]) -> dict[str, Any]:
+        document = self._documents[index]
+        try:
+            return dict(self._task.process_results(document, [i.filtered_resps[filter_name] for i in instances]))
+        except Exception as error:  # the task's class may raise anything
+            raise explain(self.spec.document, "class", error, document) from error
+
+    def _aggregated(self, filter_name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[MetricValue]:
+        functions, directions = self._task.aggregation(), self._task.higher_is_better()
+        for name in dict.fromkeys(itertools.chain.from_iterable(rows)):
+            column = [row[name] for row in rows if name in row]
+            function = functions[name] if name in functions else AGGREGATIONS["mean"].value
+            try:
+                value = float(function(column))
+            except Exception as error:  # the task's own aggregation may raise anything
+                problem = f"class: {name}: {type(error).__name__}: {error}"
+                raise self.spec.document.error(problem, "class") from error
+            is_mean = getattr(function, "__name__", "") == "mean"
+            yield MetricValue(
+                name=name,
+                filter=filter_name,
+                value=value,
+                stderr=AGGREGATIONS["mean"].stderr(column) if is_mean else None,
+                higher_is_better=bool(directions.get(name, True)),
+                n=len(column),
+            )
+
+    def _items(self, rows: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> Iterator[ItemResult]:
+        for index, instances in self._by_document().items():
+            document = self._documents[index]
+            target = self._target(document)
+            scores = {
+                metric_key(name, filter_name): float(value)
+                for filter_name, scored in rows.items()
+                for name, value in scored[index].items()
+                if isinstance(value, int | float) and math.isfinite(value)
+            }
+            yield ItemResult(
+                index=index,
+                document_hash=content_hash(document),
+                prompt_hash=content_hash([plain(instance.args) for instance in instances]),
+                target_hash=content_hash(target),
+                scores=scores,
+                margin=None,
+                prompt=str(instances[0].args[0])[-_TAIL:],
+                target=str(target),
+                answer=str(instances[0].resps[0]),
+            )
+
+    def _target(self, document: Any) -> Any:
+        try:
+            return self._task.doc_to_target(document)
+        except Exception as error:  # the task's class may raise anything
+            raise explain(self.spec.document, "class", error, document) from error
+
+    def _main(self, metrics: Sequence[MetricValue]) -> str:
+        keys = [metric.key for metric in metrics]
+        return next((key for key in (*(self.spec.gate or ()), "acc_norm", "acc") if key in keys), keys[0])
+
+    def _settings(self) -> TaskSettings:
+        config = self._task.config
+        return TaskSettings(
+            dataset=self._task.DATASET_PATH or config.dataset_path or "custom",
+            dataset_config=self._task.DATASET_NAME or config.dataset_name,
+            split="test" if self._task.has_test_docs() else "validation",
+            num_fewshot=config.num_fewshot or 0,
+            seed=self._options.seed,
+            limit=self._options.limit.text if self._options.limit else None,
+            output_type="+".join(self.parts),
+            generation=dict(self._options.generation_kwargs) or None,
+            task_hash=task_hash(self.spec),
+            version=None if getattr(self._task, "VERSION", None) is None else str(self._task.VERSION),
+        )
