@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.report.terminal import format_table
 from pytest_lmeval.state import ROWS, SETTINGS
+from pytest_lmeval.tasks.options import EvaluationOptions
 
 
 class ReportPlugin:
@@ -29,13 +30,7 @@ class ReportPlugin:
 
     def pytest_report_header(self) -> str:
         """Name the model under test."""
-        settings = self._settings
-        parts = [f"model {settings.model}"]
-        if settings.evaluation.limit is not None:
-            parts.append(f"limit {settings.evaluation.limit.text}")
-        if settings.evaluation.data_dir is not None:
-            parts.append(f"data {settings.evaluation.data_dir}")
-        return f"lmeval: {', '.join(parts)}"
+        return "lmeval: " + ", ".join([f"model {self._settings.model}", *_facts(self._settings.evaluation)])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -80,17 +75,35 @@ class ReportPlugin:
             write_json(target.path, self._rows, self._run(exitstatus))
 
     def _run(self, exitstatus: int) -> dict[str, Any]:
-        settings = self._settings
-        limit = settings.evaluation.limit
+        options = self._settings.evaluation
         return {
-            "model": str(settings.model),
-            "limit": limit.text if limit else None,
-            "seed": settings.evaluation.seed,
+            "model": str(self._settings.model),
+            "limit": options.limit.text if options.limit else None,
+            "seed": options.seed,
+            "num_fewshot": options.num_fewshot,
+            "generation_kwargs": options.generation_kwargs,
+            "system": options.prompt.system or None,
+            "chat_template": options.prompt.chat_template,
+            "fewshot_multiturn": options.prompt.multiturn if options.prompt.chat_template else None,
             "started": self._started,
             "seconds": time.time() - self._started,
             "exit_status": int(exitstatus),
             "environment": environment(),
         }
+
+
+def _facts(options: EvaluationOptions) -> Iterator[str]:
+    """What the user changed about the tasks."""
+    if options.limit is not None:
+        yield f"limit {options.limit.text}"
+    if options.num_fewshot is not None:
+        yield f"{options.num_fewshot} few-shot examples"
+    if options.prompt.chat_template:
+        yield "chat template" if options.prompt.multiturn else "chat template (examples in one message)"
+    if options.prompt.system:
+        yield "system instruction"
+    if options.data_dir is not None:
+        yield f"data {options.data_dir}"
 
 
 def _error_row(item: pytest.Item, model: str, reason: str) -> ReportRow:

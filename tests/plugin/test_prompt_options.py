@@ -64,6 +64,13 @@ def test_a_baseline_of_texts_does_not_judge_conversations(asked: Project) -> Non
     assert "prompts" in text_of(run)
 
 
+def test_how_it_was_asked_is_told_and_reported(asked: Project, run: Run) -> None:
+    result = run("--lm-model=pupil", "--lm-chat-template", "--lm-system=Be brief.", "--lm-report=json:report.json")
+    result.stdout.fnmatch_lines(["lmeval: model pupil, chat template, system instruction"])
+    facts = asked.report()["run"]
+    assert (facts["chat_template"], facts["fewshot_multiturn"], facts["system"]) == (True, True, "Be brief.")
+
+
 def test_a_wrong_value_is_a_usage_error(asked: Project, run: Run) -> None:
     result = run("--lm-model=pupil", "--lm-fewshot-multiturn=maybe")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
