@@ -44,11 +44,12 @@ def _aggregate(metric: Metric, filter_name: str, column: Sequence[Any]) -> Metri
     values = column if aggregation.gaps is Gaps.PASSED else [value for value in column if not is_gap(value)]
     if not values and aggregation.gaps is Gaps.REPORTED:
         raise ValueError(f"none of {len(column):,} documents has a value")
+    value, stderr = aggregation.estimate(values)
     return MetricValue(
         name=metric.name,
         filter=filter_name,
-        value=float(aggregation.value(values)),
-        stderr=aggregation.stderr(values),
+        value=float(value),
+        stderr=stderr,
         higher_is_better=metric.higher_is_better,
         n=len(values),
     )

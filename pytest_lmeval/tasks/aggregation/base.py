@@ -9,6 +9,8 @@ from enum import Enum
 from typing import Any
 
 Values = Sequence[Any]
+#: A value and its standard error.
+Estimate = tuple[float, float | None]
 
 #: Resamples of a bootstrap: its own error is then two percent of the standard error.
 RESAMPLES = 1000
@@ -49,7 +51,8 @@ class Aggregation:
     """``value`` of all documents' values, and ``stderr`` in the same unit where an estimate exists.
 
     ``per_document`` reduces one document's value, for a metric key, to the numbers that ItemResult.scores holds.
-    ``package`` is what must be installed for it beyond the core.
+    ``package`` is what must be installed for it beyond the core. ``together`` gives value and standard error where
+    that is cheaper than one after the other.
     """
 
     name: str
@@ -58,6 +61,11 @@ class Aggregation:
     per_document: Callable[[str, Any], dict[str, float]] = item_of
     gaps: Gaps = Gaps.REPORTED
     package: str | None = None
+    together: Callable[[Values], Estimate] | None = None
+
+    def estimate(self, values: Values) -> Estimate:
+        """Return the value and its standard error."""
+        return self.together(values) if self.together else (self.value(values), self.stderr(values))
 
 
 def is_number(value: Any) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any
 
-from pytest_lmeval.tasks.aggregation.base import RESAMPLES, Aggregation, Values, nothing_of
+from pytest_lmeval.tasks.aggregation.base import RESAMPLES, Aggregation, Estimate, Values, nothing_of
 
 # sacreBLEU holds the counts of all resamples at once: at most two million documents, some 200 MB.
 _RESAMPLED_DOCUMENTS = 2_000_000
@@ -21,20 +21,25 @@ _HALF_INTERVAL = 1.96
 
 
 def _corpus(name: str, make: Callable[[], Any]) -> Aggregation:
-    def value(pairs: Values) -> float:
-        return float(make().corpus_score(*_columns(name, pairs)).score)
-
-    def stderr(pairs: Values) -> float | None:
-        if len(pairs) < 2:
-            return None
+    def estimate(pairs: Values) -> Estimate:
         metric = make()
         resamples = max(_FEWEST_RESAMPLES, min(RESAMPLES, _RESAMPLED_DOCUMENTS // len(pairs)))
         score = metric.corpus_score(*_columns(name, pairs), n_bootstrap=resamples)
+        if len(pairs) < 2:
+            return float(score.score), None
         shown = score.format(width=9, signature=metric.get_signature().format(), is_json=True)
         # No interval is given around a mean of 0: then every resample has the same score.
-        return float(json.loads(shown).get("confidence_var", 0.0)) / _HALF_INTERVAL
+        return float(score.score), float(json.loads(shown).get("confidence_var", 0.0)) / _HALF_INTERVAL
 
-    return Aggregation(name, value, stderr, nothing_of, package="sacrebleu")
+    return Aggregation(
+        name,
+        lambda pairs: estimate(pairs)[0],
+        lambda pairs: estimate(pairs)[1],
+        nothing_of,
+        package="sacrebleu",
+        # Most of the time goes into counting, which both need.
+        together=estimate,
+    )
 
 
 def _columns(name: str, pairs: Values) -> tuple[list[str], list[tuple[str | None, ...]]]:
