@@ -1,19 +1,17 @@
-"""Filters, metrics and aggregations that a task's own module registers with lm-eval's decorators.
+"""Filters, metrics and aggregations that a task's own modules register with lm-eval's decorators.
 
 lm-eval is not needed for it: a module that uses the decorators imports it, and then it is there.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
-from pytest_lmeval.tasks.functions import resolve
+from pytest_lmeval.tasks.decorators import Kind, Registries, registries_of
+from pytest_lmeval.tasks.functions import module_name
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import FunctionReference
-
-Kind = Literal["filter", "metric", "aggregation", "higher_is_better"]
 
 
 def registered(spec: TaskSpec, kind: Kind, name: str) -> Any:
@@ -21,19 +19,24 @@ def registered(spec: TaskSpec, kind: Kind, name: str) -> Any:
 
     Raises TaskFileError where one of them cannot be loaded.
     """
-    for reference in _references(spec.document.data):
-        resolve(reference)
-    registry = sys.modules.get("lm_eval.api.registry")
-    return None if registry is None else getattr(registry, f"{kind}_registry").get(name, None)
+    registries = _registries(spec, kind, name)
+    return registries[kind].get(name) if registries else None
 
 
 def registered_aggregation(spec: TaskSpec, metric: str) -> str | None:
     """Return the name of the aggregation that a metric was registered with."""
-    if registered(spec, "metric", metric) is None:
+    registries = _registries(spec, "metric_agg", metric)
+    if registries is None:
         return None
-    registry = sys.modules["lm_eval.api.registry"]
-    function = registry.metric_agg_registry.get(metric, None)
-    return next((name for name, known in registry.aggregation_registry.items() if known is function), None)
+    function = registries["metric_agg"].get(metric)
+    return next((name for name, known in registries["aggregation"].items() if known is function), None)
+
+
+def _registries(spec: TaskSpec, kind: Kind, name: str) -> Registries | None:
+    """Return the registries of the first of the task's modules that knows the name."""
+    modules = dict.fromkeys(module_name(reference) for reference in _references(spec.document.data))
+    known = (registries_of(module) for module in modules)
+    return next((registries for registries in known if registries and name in registries[kind]), None)
 
 
 def _references(value: Any) -> Iterator[FunctionReference]:
