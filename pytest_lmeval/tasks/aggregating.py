@@ -60,13 +60,13 @@ def unscored(scorer: Scorer, filter_name: str, rows: Sequence[Row], indices: Seq
     after = "" if filter_name == "none" else f" after filter {filter_name}"
     empty = [index for row, index in zip(rows, indices, strict=True) if not row]
     if empty:
-        yield f"{_count(empty, rows)} not scored{after}: no metric was reported for them (first: document {empty[0]})"
+        yield f"{_count(empty, rows)} not scored{after}: no metric was reported (first: document {empty[0]})"
     for name in dict.fromkeys(name for row in rows for name in row):
         if scorer.metric(name).aggregation.gaps is Gaps.REPORTED:
             gaps = [index for row, index in zip(rows, indices, strict=True) if name in row and is_gap(row[name])]
             if gaps:
                 key = metric_key(name, filter_name)
-                yield f"{_count(gaps, rows)} not scored by {key}: it is over the others (first: document {gaps[0]})"
+                yield f"{_count(gaps, rows)} not scored by {key}, which is over the others (first: document {gaps[0]})"
 
 
 def _count(some: Sequence[int], rows: Sequence[Row]) -> str:
