@@ -13,7 +13,7 @@ from pytest_lmeval.judging import environment
 from pytest_lmeval.options import Settings
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow
-from pytest_lmeval.report.terminal import format_table
+from pytest_lmeval.report.terminal import format_table, format_warnings
 from pytest_lmeval.state import ROWS, SETTINGS
 from pytest_lmeval.tasks.options import EvaluationOptions
 
@@ -63,6 +63,8 @@ class ReportPlugin:
             for text, markup in line:
                 terminalreporter.write(text, **markup)
             writer.line()
+        for warning in format_warnings(self._rows, unicode=unicode):
+            terminalreporter.write_line(warning, yellow=True)
         for target in self._settings.reports:
             terminalreporter.write_line(f"report written to {target.path}")
 

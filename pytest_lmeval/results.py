@@ -41,8 +41,9 @@ class ItemResult:
     of everything sent to the model for it, and of the expected answer. ``scores`` maps metric keys to per-document
     values where the metric is their mean (0 or 1 for accuracies); what other metrics are made of stands under
     ``key/numerator`` and ``key/denominator`` (perplexities: log-probability in nats, words or bytes) or
-    ``key/item``. ``margin`` is the log-probability of the gold choice minus that of the best other, in nats,
-    divided by the choice's length where the main metric does; None where there are no choices.
+    ``key/item`` (of F1 and Matthews correlation: 1 where right). A document that was not scored has none, nor have
+    metrics of texts (bleu, chrf, ter). ``margin`` is the log-probability of the gold choice minus that of the best
+    other, in nats, divided by the choice's length where the main metric does; None where there are no choices.
     """
 
     index: int
@@ -76,7 +77,8 @@ class TaskSettings:
 class TaskResult:
     """One evaluated task. ``n`` documents were asked out of ``total`` in the split.
 
-    A group's aggregate is a result too: it has ``members`` (its leaf tasks) and no items of its own.
+    A group's aggregate is a result too: it has ``members`` (its leaf tasks) and no items of its own. ``warnings`` are
+    for people, in particular about documents that were not scored.
     """
 
     task: str

@@ -20,7 +20,7 @@ class ReportRow:
     ``value``, ``stderr``, ``baseline`` and ``difference`` are of the main ``metric``, in its own unit; ``baseline``
     and ``difference`` are over the documents that were compared, None where there was no comparison.
     ``verdict`` is a Status's value, ``reason`` its first reason or "". ``members`` is 0 but for groups, whose
-    documents are counted in their members' rows.
+    documents are counted in their members' rows. ``warnings`` say what the numbers do not: documents not scored.
     """
 
     nodeid: str
@@ -42,11 +42,13 @@ class ReportRow:
     seconds: float
     tokens: int
     metrics: tuple[MetricValue, ...]
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Reduce to plain values, numbers that JSON lacks as texts; it travels from xdist's workers."""
         row = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
-        return {**row, "metrics": [_metric_to_json(metric) for metric in self.metrics]}
+        metrics = [_metric_to_json(metric) for metric in self.metrics]
+        return {**row, "metrics": metrics, "warnings": list(self.warnings)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ReportRow:
@@ -72,6 +74,7 @@ class ReportRow:
             seconds=row.number("seconds"),
             tokens=row.integer("tokens"),
             metrics=row.each("metrics", read_metric),
+            warnings=row.texts("warnings"),
         )
 
 
@@ -100,6 +103,7 @@ def report_row(result: TaskResult, verdict: Verdict, *, nodeid: str, model: str)
         seconds=result.seconds,
         tokens=result.tokens,
         metrics=result.metrics,
+        warnings=result.warnings,
     )
 
 

@@ -30,6 +30,7 @@ _VERDICTS: dict[str, tuple[str, Mapping[str, bool]]] = {
     Status.PASS.value: ("PASS", _GREEN),
 }
 _ORDER = list(_VERDICTS)
+_WARNINGS, _WARNING_WIDTH = 20, 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,13 @@ def format_table(rows: Sequence[ReportRow], *, width: int, unicode: bool) -> lis
         lines.append(_line(marked, columns, unicode))
     # The totals are a sentence: wrapped it can still be read, cut it would lie.
     return [*(_cut(line, width) for line in lines), _totals(ordered)]
+
+
+def format_warnings(rows: Sequence[ReportRow], *, unicode: bool) -> list[str]:
+    """Spell what tasks warn of, each on a line of its own; many are cut short, and the results file has all."""
+    lines = [f"{row.task}: {warning}" for row in sorted(rows, key=_badness) for warning in row.warnings]
+    more = [f"and {len(lines) - _WARNINGS:,} more warnings"] if len(lines) > _WARNINGS else []
+    return [shorten(line, _WARNING_WIDTH, unicode=unicode) for line in (*lines[:_WARNINGS], *more)]
 
 
 def plain_text(line: Line) -> str:

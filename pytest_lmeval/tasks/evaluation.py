@@ -13,13 +13,14 @@ from pytest_lmeval.backends.protocol import (
 )
 from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings, metric_key
 from pytest_lmeval.tasks import filters
-from pytest_lmeval.tasks.aggregation import AGGREGATIONS
+from pytest_lmeval.tasks.aggregating import aggregated, unreported, unscored
+from pytest_lmeval.tasks.aggregation import is_gap
 from pytest_lmeval.tasks.consent import check_consent, code_allowed
 from pytest_lmeval.tasks.datasets import TaskDatasets
 from pytest_lmeval.tasks.documents import DocumentStore
 from pytest_lmeval.tasks.fewshot import draw
 from pytest_lmeval.tasks.generation import effective_kwargs, generation_settings
-from pytest_lmeval.tasks.metrics import Metric, metrics_of
+from pytest_lmeval.tasks.metrics import metrics_of
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.prompts import Shot
 from pytest_lmeval.tasks.questions import Interviewer, Question, TaskShape
@@ -46,6 +47,7 @@ class Evaluation:
             self._pipelines = filters.pipelines(spec)
         reader = FieldReader(documents.columns, has_choices=spec.doc_to_choice is not None)
         self._shape = self._shape_of(reader)
+        self._scorer = Scorer(spec, self._shape, self._metrics)
         self._generation_kwargs = effective_kwargs(spec, options.generation_kwargs)
         generation = generation_settings(spec, self._generation_kwargs, options.seed)
         self._interviewer = Interviewer(spec, reader, self._shape, generation, options.prompt)
@@ -86,12 +88,10 @@ class Evaluation:
         responses = [_response(answer) for answer in answers]
         grouped = self._by_question(responses)
         documents = [self._documents[q.index] for q in self._questions]
-        scorer = Scorer(self.spec, self._shape, self._metrics)
         with code_allowed(self.spec, self._options):
-            scored = {
-                name: self._scored(scorer, pipeline, grouped, documents) for name, pipeline in self._pipelines.items()
-            }
-        metrics = [m for name, values in scored.items() for m in self._aggregated(name, values)]
+            scored = {name: self._scored(pipeline, grouped, documents) for name, pipeline in self._pipelines.items()}
+            metrics = [m for name, rows in scored.items() for m in aggregated(self.spec, self._scorer, name, rows)]
+        warnings = tuple(self._warnings(scored, metrics))
         main = _main_metric(self.spec, metrics)
         return TaskResult(
             task=self.spec.task,
@@ -103,7 +103,14 @@ class Evaluation:
             settings=self._settings(),
             tokens=sum(answer.tokens for answer in answers),
             seconds=seconds,
+            warnings=warnings,
         )
+
+    def _warnings(self, scored: Mapping[str, list[dict[str, Any]]], metrics: Sequence[MetricValue]) -> Iterator[str]:
+        indices = [question.index for question in self._questions]
+        yield from unreported(self.spec, self._metrics, metrics)
+        for name, rows in scored.items():
+            yield from unscored(self._scorer, name, rows, indices)
 
     def _example(self, index: int) -> Shot:
         """Render example ``index`` of the pool, once: a fixed few-shot prefix serves thousands of documents."""
@@ -134,14 +141,14 @@ class Evaluation:
         return [[[next(remaining) for _ in range(repeats)] for _ in range(q.calls)] for q in self._questions]
 
     def _scored(
-        self, scorer: Scorer, pipeline: filters.Filter, grouped: list[list[list[Any]]], documents: list[Any]
+        self, pipeline: filters.Filter, grouped: list[list[list[Any]]], documents: list[Any]
     ) -> list[dict[str, Any]]:
         flat = [request for question in grouped for request in question]
         per_request = [d for d, question in zip(documents, grouped, strict=True) for _ in question]
         filtered = iter(self._filtered(pipeline, flat, per_request))
         results = [[next(filtered) for _ in question] for question in grouped]
         triples = zip(self._questions, documents, results, strict=True)
-        return [self._score_one(scorer, *triple) for triple in triples]
+        return [self._score_one(*triple) for triple in triples]
 
     def _filtered(self, pipeline: filters.Filter, responses: list[list[Any]], documents: list[Any]) -> Any:
         try:
@@ -150,30 +157,12 @@ class Evaluation:
             problem = f"filter_list: {type(error).__name__}: {error}"
             raise self.spec.document.error(problem, "filter_list") from error
 
-    def _score_one(self, scorer: Scorer, question: Question, document: Any, result: list[Any]) -> dict[str, Any]:
+    def _score_one(self, question: Question, document: Any, result: list[Any]) -> dict[str, Any]:
         try:
-            return scorer.score(question, document, result)
+            return self._scorer.score(question, document, result)
         except Exception as error:  # a task's own functions may raise anything
             field = "process_results" if self.spec.process_results else "metric_list"
             raise explain(self.spec.document, field, error, document) from error
-
-    def _aggregated(self, filter_name: str, values: list[dict[str, Any]]) -> Iterator[MetricValue]:
-        for name in dict.fromkeys(name for row in values for name in row):
-            column = [row[name] for row in values if name in row]
-            metric = self._metrics.get(name) or self._unlisted(name)
-            yield MetricValue(
-                name=name,
-                filter=filter_name,
-                value=float(metric.aggregation.value(column)),
-                stderr=metric.aggregation.stderr(column),
-                higher_is_better=metric.higher_is_better,
-                n=len(column),
-            )
-
-    def _unlisted(self, name: str) -> Metric:
-        """A function may return other metrics than the file lists: a metric's own aggregation, else the mean."""
-        own = next((m for m in self._metrics.values() if m.function is not None), None)
-        return own or Metric(name=name, aggregation=AGGREGATIONS["mean"], higher_is_better=True)
 
     def _items(
         self, scored: Mapping[str, list[dict[str, Any]]], grouped: list[list[list[Any]]], main: str
@@ -197,12 +186,7 @@ class Evaluation:
             )
 
     def _per_document(self, key: str, name: str, value: Any) -> dict[str, float]:
-        metric = self._metrics.get(name) or self._unlisted(name)
-        if isinstance(value, tuple) and len(value) == 2 and all(_is_number(v) for v in value):
-            return {f"{key}/numerator": float(value[0]), f"{key}/denominator": float(value[1])}
-        if not _is_number(value):
-            return {}
-        return {key if metric.aggregation.name == "mean" else f"{key}/item": float(value)}
+        return {} if is_gap(value) else self._scorer.metric(name).aggregation.per_document(key, value)
 
     def _margin(self, question: Question, first: list[Any], main: str) -> float | None:
         if self.spec.output_type != "multiple_choice" or self.spec.process_results is not None:
@@ -242,10 +226,6 @@ def _main_metric(spec: TaskSpec, metrics: Sequence[MetricValue]) -> str:
     """The first that ``gate:`` names, else the one the field quotes (acc_norm, acc), else the first of the file."""
     keys = [m.key for m in metrics]
     return next((key for key in (*(spec.gate or ()), "acc_norm", "acc") if key in keys), keys[0])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) or (hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0)
 
 
 def _shown_target(question: Question) -> str:

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_lmeval.errors import TaskFileError
+from pytest_lmeval.tasks.decorators import own_registrations
 from pytest_lmeval.tasks.yaml_loader import FunctionReference
 
 _CATALOGUE = "lm_eval.tasks."
@@ -48,6 +49,11 @@ def resolve(reference: FunctionReference) -> Callable[..., Any]:
     if not callable(found):
         raise _error(reference, f"{name!r} in {module.__file__} is not callable")
     return found  # type: ignore[no-any-return]
+
+
+def module_name(reference: FunctionReference) -> str:
+    """Import the module of the function a task file names, and return its name in ``sys.modules``."""
+    return _module(reference, reference.qualified_name.rpartition(".")[0]).__name__
 
 
 def _module(reference: FunctionReference, module_name: str) -> ModuleType:
@@ -100,7 +106,8 @@ def _import(reference: FunctionReference, path: Path, name: str) -> ModuleType:
     # Registered before it runs: dataclasses and pickling look their module up by name.
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with own_registrations(name, path):
+            spec.loader.exec_module(module)
     except ImportError as error:
         del sys.modules[name]
         raise _error(reference, _missing(path.name, error)) from None

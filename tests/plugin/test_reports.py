@@ -11,7 +11,7 @@ from .project import ALL_ITEMS, Project, text_of
 
 ROW_KEYS = {
     *("nodeid", "task", "model", "n", "total", "members", "metric", "value", "stderr", "baseline", "difference"),
-    *("flips_regressed", "flips_improved", "verdict", "passed", "reason", "seconds", "tokens", "metrics"),
+    *("flips_regressed", "flips_improved", "verdict", "passed", "reason", "seconds", "tokens", "metrics", "warnings"),
 }
 
 
@@ -37,6 +37,19 @@ def test_worst_first(project: Project, run: Run) -> None:
             "1 below-threshold, 3 no-baseline, 1 error *28 documents*tokens*",
         ]
     )
+
+
+def test_documents_that_were_not_scored_are_counted(project: Project, run: Run) -> None:
+    project.choice_task("rivers", extra="process_results: !function scoring.process\nmetric_list: [{metric: acc}]\n")
+    project.write(
+        "tasks/scoring.py",
+        "def process(doc, results):\n    return None if doc['question'].split()[3] in '05' else {'acc': 1.0}\n",
+    )
+    result = run("--lm-model=pupil,knows=4", "--lm-report=json:report.json")
+    warning = "2 of 10 documents were not scored: no metric was reported (first: document 0)"
+    result.stdout.fnmatch_lines([f"rivers: {warning}"])
+    (row,) = project.report("report.json")["results"]
+    assert (row["n"], row["metrics"][0]["n"], row["warnings"]) == (10, 8, [warning])
 
 
 def test_json(project: Project, run: Run) -> None:

@@ -37,6 +37,7 @@ RESULT = TaskResult(
     tokens=1234,
     seconds=5.5,
     members=("a", "b"),
+    warnings=("1 of 10 documents was not scored",),
 )
 COMPARISON = Comparison(
     created="2026",
@@ -73,6 +74,7 @@ def test_a_row_from_a_verdict() -> None:
         seconds=5.5,
         tokens=1234,
         metrics=(STRICT, ACC),
+        warnings=("1 of 10 documents was not scored",),
     )
     assert replace(ROW, difference=-0.2) == expected
     assert ROW.difference == pytest.approx(-0.2)
@@ -91,7 +93,9 @@ def test_rows_travel_as_plain_values() -> None:
     assert math.isnan(lost.value)
 
 
-@pytest.mark.parametrize("change", [{"n": "10"}, {"value": None}, {"metrics": [1]}, {"passed": 1}, {"task": None}])
+@pytest.mark.parametrize(
+    "change", [{"n": "10"}, {"value": None}, {"metrics": [1]}, {"passed": 1}, {"task": None}, {"warnings": [1]}]
+)
 def test_what_is_no_row_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         ReportRow.from_json({**ROW.to_json(), **change})
@@ -110,6 +114,7 @@ def test_the_results_file(tmp_path: Path) -> None:
     assert (first["nodeid"], first["value"], first["metrics"][0]["value"]) == ("a", None, None)
     assert second["value"] == 0.1 + 0.2  # to the last digit
     assert [metric["key"] for metric in second["metrics"]] == ["em,strict", "acc"]
+    assert second["warnings"] == ["1 of 10 documents was not scored"]
     assert (second["verdict"], second["flips_regressed"], second["tokens"]) == ("regressed", 3, 1234)
     # The same results in another order are the same file.
     other = tmp_path / "other.json"

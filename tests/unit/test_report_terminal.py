@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_lmeval.report.rows import ReportRow
-from pytest_lmeval.report.terminal import format_table, plain_text
+from pytest_lmeval.report.terminal import format_table, format_warnings, plain_text
 from pytest_lmeval.results import MetricValue
 
 ROW = ReportRow(
@@ -120,3 +120,16 @@ def test_only_verdicts_are_coloured_and_what_fails_is_red() -> None:
 
 def test_nothing_evaluated_is_no_table() -> None:
     assert format_table([], width=80, unicode=True) == []
+
+
+def test_warnings_name_their_task_worst_first() -> None:
+    rows = [replace(PASSED, warnings=("second\x1b[2J",)), replace(ROW, warnings=("first",)), GROUP]
+    assert format_warnings(rows, unicode=True) == ["rivers: first", "lakes: second?[2J"]
+    assert format_warnings([ROW], unicode=True) == []
+
+
+def test_many_warnings_are_cut_short() -> None:
+    lines = format_warnings([replace(ROW, warnings=tuple(f"{i} {'x' * 500}" for i in range(23)))], unicode=False)
+    assert (len(lines), lines[-1]) == (21, "and 3 more warnings")
+    assert lines[19].startswith("rivers: 19 x")
+    assert max(map(len, lines)) == 300

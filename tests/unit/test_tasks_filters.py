@@ -27,6 +27,8 @@ ANSWERS = [
     "«Guilty», he said: D",
     "a12b34",
     "b",
+    "[('Ala', 'NOUN'), ('ma', 'VERB'), ('', '')] ('x', 'PUNCT')",
+    "Person: Ada, none $$ ORG: ACME$$country : Peru\nDates: x $ TIME:noon$$",
 ]
 DOCUMENT = {"choices": ["Guilty", "Guilty of Romance", "ünïcödé straße", "no, number"]}
 STEPS: list[dict[str, Any]] = [
@@ -44,6 +46,9 @@ STEPS: list[dict[str, Any]] = [
     {"function": "regex", "regex_pattern": r"(x)?(\d*)", "group_select": -1, "fallback": " spaced "},
     {"function": "regex", "regex_pattern": r"(?i)answer(?: is|:)\s*\(?([A-D])"},
     {"function": "regex", "regex_pattern": r"\w+ß\w"},
+    {"function": "regex_pos"},
+    {"function": "regex_pos", "fallback": ["NONE"], "regex_pattern": "x", "group_select": 1},
+    {"function": "format_span"},
     {"function": "multi_choice_regex"},
     {"function": "multi_choice_regex", "ignore_case": True, "group_select": -1},
     {
@@ -70,7 +75,25 @@ def test_as_the_reference(step: dict[str, Any]) -> None:
 
 
 def test_every_filter_is_compared() -> None:
-    assert {step["function"] for step in STEPS} == set(FILTERS)
+    assert {step["function"] for step in STEPS} == set(FILTERS) - {"decontaminate"}
+
+
+def test_the_reserved_name_changes_nothing() -> None:
+    assert FILTERS["decontaminate"](path="x")([["a"]], [{}]) == [["a"]]
+
+
+@pytest.mark.parametrize("name", ["regex", "multi_choice_regex"])
+def test_a_match_that_is_not_there_is_none(name: str) -> None:
+    """The reference raises IndexError, so that one answer fails the whole task."""
+    pipeline = FILTERS[name](regex_pattern=r"\d", group_select=2, fallback="f")
+    assert pipeline([["1 2", "1 2 3", "1 2 3 4"]], [{"choices": ["x"]}]) == [["f", "3", "3"]]
+
+
+def test_more_choices_than_letters() -> None:
+    choices = [f"choice {i}" for i in range(40)]
+    assert FILTERS["multi_choice_regex"]()([["I say: choice 31", "it is: ["]], [{"choices": choices}]) == [
+        ["(`)", "([)"]
+    ]
 
 
 def test_majority_vote_prefers_the_first_of_equals() -> None:
@@ -125,7 +148,7 @@ def test_own_classes_and_functions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("filter_list", "message"),
     [
-        ([{"name": "n", "filter": [{"function": "regexp"}]}], "unknown filter 'regexp'. Known filters: custom, lower"),
+        ([{"name": "n", "filter": [{"function": "regexp"}]}], "unknown filter 'regexp'. Known filters: custom, decon"),
         ([{"name": "n", "filter": ["take_first"]}], "expected a mapping with 'function', found 'take_first'"),
         ([{"name": "n", "filter": [{"function": "regex", "regex_pattern": "("}]}], "regex: missing ), unterminated"),
         ([{"name": "n", "filter": [{"function": "regex", "pattern": "a"}]}], "unexpected keyword argument 'pattern'"),
@@ -133,7 +156,10 @@ def test_own_classes_and_functions(tmp_path: Path) -> None:
         ([{"filter": []}], "expected name and filter, found {'filter': []}"),
         ([{"name": "n"}], "expected name and filter, found {'name': 'n'}"),
         (["take_first"], "expected name and filter, found 'take_first'"),
-        ([{"name": "n", "filter": [{"function": "custom"}]}], "unknown filter 'custom'"),
+        (
+            [{"name": "n", "filter": [{"function": "custom"}]}],
+            "custom needs filter_fn: !function module.name, found None",
+        ),
     ],
     ids=lambda value: None,
 )

@@ -83,14 +83,13 @@ def test_an_entry_says_more_than_the_default(tmp_path: Path) -> None:
     assert (metrics["acc"].aggregation.name, metrics["acc"].higher_is_better) == ("median", False)
     assert metrics["acc_norm"].aggregation.value([1, 2, 7]) == 7
     assert metrics["acc_norm"].aggregation.stderr([1, 2, 7]) is None
-    assert metrics["near"].arguments == {"within": 3}
-    assert metrics["near"].function is not None
+    assert [metric.compare for metric in metrics.values()] == [None, None, None]
 
 
 @pytest.mark.parametrize(
     ("metric_list", "message"),
     [
-        ([{"metric": "accuracy"}], "unknown metric 'accuracy'. Known metrics: acc, acc_bytes"),
+        ([{"metric": "accuracy"}], "unknown metric 'accuracy'. Known metrics: acc, acc_all, acc_bytes"),
         ([{"metric": "acc", "aggregation": "avg"}], "unknown aggregation 'avg' of acc. Known aggregations: bits_per"),
         ([{"aggregation": "mean"}], "each entry needs a 'metric', found {'aggregation': 'mean'}"),
         (["acc"], "each entry needs a 'metric', found 'acc'"),

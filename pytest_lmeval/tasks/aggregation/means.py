@@ -1,4 +1,4 @@
-"""From per-document values to one number and its standard error.
+"""Means, medians and perplexities.
 
 Values equal lm-evaluation-harness 0.4.13. Standard errors of means do too; for perplexities, where the reference
 bootstraps or gives none, they are first-order (delta method) estimates over documents.
@@ -7,20 +7,11 @@ bootstraps or gives none, they are first-order (delta method) estimates over doc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-Values = Sequence[Any]
+import numpy as np
 
-
-@dataclass(frozen=True, slots=True)
-class Aggregation:
-    """``value`` of all documents' values, and ``stderr`` in the same unit where an estimate exists."""
-
-    name: str
-    value: Callable[[Values], float]
-    stderr: Callable[[Values], float | None] = lambda values: None
+from pytest_lmeval.tasks.aggregation.base import SEED, Aggregation, Gaps, Values, nothing_of, number_of, ratio_of
 
 
 def mean(values: Values) -> float:
@@ -40,6 +31,20 @@ def mean_stderr(values: Values) -> float | None:
 def median(values: Values) -> float:
     """Upper median: the reference does not average the two middle values."""
     return float(sorted(values)[len(values) // 2])
+
+
+def _median_stderr(values: Values) -> float | None:
+    """Bootstrap without resampling: the rank of a resample's median is that of a uniform order statistic.
+
+    The r-th smallest of n uniform draws is Beta(r, n - r + 1) distributed (David and Nagaraja, Order Statistics, 2003).
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    rank = n // 2 + 1
+    drawn = np.random.default_rng(SEED).beta(rank, n - rank + 1, size=10_000)
+    medians = np.sort(np.asarray(values, dtype=float))[(drawn * n).astype(int)]
+    return float(medians.std(ddof=1))
 
 
 def perplexity(values: Values) -> float:
@@ -95,18 +100,16 @@ def _nanmean_stderr(values: Values) -> float | None:
     return mean_stderr([v for v in values if not math.isnan(v)])
 
 
-AGGREGATIONS = {
-    a.name: a
-    for a in (
-        Aggregation("mean", mean, mean_stderr),
-        Aggregation("nanmean", _nanmean, _nanmean_stderr),
-        Aggregation("median", median),
-        Aggregation("perplexity", perplexity, _perplexity_stderr),
-        Aggregation("weighted_perplexity", weighted_perplexity, _weighted_perplexity_stderr),
-        Aggregation("bits_per_byte", bits_per_byte, _bits_per_byte_stderr),
-        Aggregation("bypass", lambda values: 999.0),
-    )
-}
+MEANS = (
+    Aggregation("mean", mean, mean_stderr, number_of),
+    Aggregation("nanmean", _nanmean, _nanmean_stderr, number_of, Gaps.SKIPPED),
+    Aggregation("median", median, _median_stderr),
+    Aggregation("perplexity", perplexity, _perplexity_stderr),
+    Aggregation("weighted_perplexity", weighted_perplexity, _weighted_perplexity_stderr, ratio_of),
+    Aggregation("bits_per_byte", bits_per_byte, _bits_per_byte_stderr, ratio_of),
+    # The reference's stand-in for "no metric"; tasks use it to collect answers only.
+    Aggregation("bypass", lambda values: 999.0, per_document=nothing_of, gaps=Gaps.PASSED),
+)
 
 
 def pooled_stderr(stderrs: Sequence[float], sizes: Sequence[int]) -> float:

@@ -1,0 +1,86 @@
+"""From all documents' values to the task's metrics, and what must be said about documents without a value.
+
+A document that reports only some of a task's metrics is the design of tasks with a metric per category: each metric
+is over the documents that report it, and its ``n`` counts them. A document that reports nothing, or None or
+not-a-number as a value, was not scored. It cannot count as wrong, since nothing says so, nor vanish, as it does in
+the reference: it is left out of the metric and its ``n``, and a warning of the result counts such documents. Values for
+``nanmean`` and for the task's own aggregations, which may mean something by a gap, are handed on as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_lmeval.errors import LMEvalError
+from pytest_lmeval.results import MetricValue, metric_key
+from pytest_lmeval.tasks.aggregation import Gaps, is_gap
+from pytest_lmeval.tasks.metrics import Metric
+from pytest_lmeval.tasks.scoring import Scorer
+from pytest_lmeval.tasks.spec import TaskSpec
+
+#: One document's values by metric name.
+Row = Mapping[str, Any]
+
+_NAMED = 5
+
+
+def aggregated(spec: TaskSpec, scorer: Scorer, filter_name: str, rows: Sequence[Row]) -> Iterator[MetricValue]:
+    """Yield the metrics of one filter pipeline. Raises TaskFileError where an aggregation fails."""
+    for name in dict.fromkeys(name for row in rows for name in row):
+        metric = scorer.metric(name)
+        try:
+            yield _aggregate(metric, filter_name, [row[name] for row in rows if name in row])
+        except LMEvalError:
+            raise
+        except Exception as error:  # aggregations may be the task's own, and raise anything
+            problem = f"{metric_key(name, filter_name)}: aggregation {metric.aggregation.name}"
+            problem = f"metric_list: {problem}: {type(error).__name__}: {error}"
+            raise spec.document.error(problem, "metric_list") from error
+
+
+def _aggregate(metric: Metric, filter_name: str, column: Sequence[Any]) -> MetricValue:
+    aggregation = metric.aggregation
+    values = column if aggregation.gaps is Gaps.PASSED else [value for value in column if not is_gap(value)]
+    if not values and aggregation.gaps is Gaps.REPORTED:
+        raise ValueError(f"none of {len(column):,} documents has a value")
+    value, stderr = aggregation.estimate(values)
+    return MetricValue(
+        name=metric.name,
+        filter=filter_name,
+        value=float(value),
+        stderr=stderr,
+        higher_is_better=metric.higher_is_better,
+        n=len(values),
+    )
+
+
+def unscored(scorer: Scorer, filter_name: str, rows: Sequence[Row], indices: Sequence[int]) -> Iterator[str]:
+    """Yield one warning for the documents without any value, and one per metric with gaps; ``indices`` name them."""
+    after = "" if filter_name == "none" else f" after filter {filter_name}"
+    empty = [index for row, index in zip(rows, indices, strict=True) if not row]
+    if empty:
+        yield f"{_count(empty, rows)} not scored{after}: no metric was reported (first: document {empty[0]})"
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if scorer.metric(name).aggregation.gaps is Gaps.REPORTED:
+            gaps = [index for row, index in zip(rows, indices, strict=True) if name in row and is_gap(row[name])]
+            if gaps:
+                key = metric_key(name, filter_name)
+                yield f"{_count(gaps, rows)} not scored by {key}, which is over the others (first: document {gaps[0]})"
+
+
+def _count(some: Sequence[int], rows: Sequence[Row]) -> str:
+    return f"{len(some):,} of {len(rows):,} documents {'was' if len(some) == 1 else 'were'}"
+
+
+def unreported(spec: TaskSpec, metrics: Mapping[str, Metric], found: Sequence[MetricValue]) -> Iterator[str]:
+    """Yield a warning where the file lists metrics that no document has. Raises TaskFileError where that is all."""
+    reported = {metric.name for metric in found}
+    missing = [name for name in metrics if name not in reported]
+    why = "process_results returned" if spec.process_results is not None else f"{spec.output_type} computes"
+    field = "process_results" if spec.process_results is not None else "metric_list"
+    if not found:
+        raise spec.document.error(f"{field}: {why} no metric", field)
+    if missing:
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        yield f"no value for {', '.join(missing[:_NAMED])}{more}: {why} none"

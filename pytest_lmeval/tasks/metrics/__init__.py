@@ -1,0 +1,8 @@
+"""The metrics a task asks for, by the reference's names."""
+
+from __future__ import annotations
+
+from pytest_lmeval.tasks.metrics.listed import Metric, metrics_of
+from pytest_lmeval.tasks.metrics.matching import exact_match
+
+__all__ = ["Metric", "exact_match", "metrics_of"]

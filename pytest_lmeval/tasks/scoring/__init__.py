@@ -1,0 +1,8 @@
+"""From a document's filtered responses to its value of every metric."""
+
+from __future__ import annotations
+
+from pytest_lmeval.tasks.scoring.choices import gold_indices, margin, per_character
+from pytest_lmeval.tasks.scoring.scorer import Scorer
+
+__all__ = ["Scorer", "gold_indices", "margin", "per_character"]
