@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks
+from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.groups import Group
+from pytest_lmeval.tasks.sources import builtin_tasks
 from pytest_lmeval.tasks.yaml_loader import read_task_file
 
 ROOT = Path(__file__).parents[2]
