@@ -58,10 +58,11 @@ def test_a_file_that_is_nowhere_says_where_to_put_it(tmp_path: Path, monkeypatch
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
     with pytest.raises(DatasetError) as caught:
         task_with(tmp_path, tmp_path / "data").split("test")
-    message = str(caught.value)
-    assert message.startswith("t: data/two.jsonl of dataset org/sums cannot be loaded: ")
-    assert message.endswith(
-        f"It is not in {tmp_path / 'data'} either: to run without a hub, put it at <lm_data_dir>/org/sums/data/two.jsonl."
+    first, second = str(caught.value).split("\n")
+    assert first.startswith("t: data/two.jsonl of dataset org/sums cannot be loaded: ")
+    assert second == (
+        f"It is not in {tmp_path / 'data'} either: to run without a hub, "
+        "put it at <lm_data_dir>/org/sums/data/two.jsonl."
     )
 
 
