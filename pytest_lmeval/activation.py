@@ -15,7 +15,8 @@ from pytest_lmeval.progress import Progress
 from pytest_lmeval.reporting import ReportPlugin
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.state import CATALOGUE, PROGRESS, RUNNER
-from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks
+from pytest_lmeval.tasks.catalogue import Catalogue
+from pytest_lmeval.tasks.sources import builtin_tasks
 
 
 def activate(config: pytest.Config, settings: Settings) -> None:

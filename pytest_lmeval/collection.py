@@ -19,8 +19,9 @@ from pytest_lmeval.errors import QualityError, SettingsError, TaskFileError, Use
 from pytest_lmeval.marks import planned_of_mark
 from pytest_lmeval.runner import Planned
 from pytest_lmeval.state import CATALOGUE, RUNNER, SETTINGS
-from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks, name_of
+from pytest_lmeval.tasks.catalogue import Catalogue, name_of
 from pytest_lmeval.tasks.groups import Group
+from pytest_lmeval.tasks.sources import builtin_tasks
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import TaskDocument, read_task_file
 from pytest_lmeval.xdist import scope_of

@@ -36,7 +36,7 @@ SUBJECTS = {
 }
 
 SUBJECT = """\
-# MMLU, {words}: see _mmlu_base for source, data and licence. Written by scripts/mmlu_tasks.py.
+# MMLU, {words}: see _mmlu_base for source and licence. Written by scripts/mmlu_tasks.py.
 include: _mmlu_base
 task: mmlu_{name}
 task_alias: {name}
@@ -47,7 +47,7 @@ description: "The following are multiple choice questions (with answers) about {
 
 AREA = """\
 # MMLU, the {count} subjects of the area "{words}"; every question counts the same.
-# Written by scripts/mmlu_tasks.py.
+# See _mmlu_base for source and licence. Written by scripts/mmlu_tasks.py.
 group: mmlu_{name}
 group_alias: {words}
 task:
@@ -60,7 +60,7 @@ metadata:
 
 ALL = """\
 # MMLU: multiple choice exam questions of 57 subjects, from school to profession; all 14,042 count the same.
-# See _mmlu_base for source, data and licence. Written by scripts/mmlu_tasks.py.
+# See _mmlu_base for source and licence. Written by scripts/mmlu_tasks.py.
 group: mmlu
 task:
 {areas}

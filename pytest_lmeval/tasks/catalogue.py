@@ -17,13 +17,6 @@ from pytest_lmeval.tasks.yaml_loader import TaskDocument, read_task_file
 SUFFIXES = (".yaml", ".yml")
 
 
-def builtin_tasks() -> Path:
-    """Where the shipped task files are: inside an installed wheel, or at the top of a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "builtin"
-    return installed if installed.is_dir() else package.parent / "tasks"
-
-
 class Catalogue:
     """An index of task files below ``roots``; the first root that has a name wins."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lmeval.errors import DatasetError
 from pytest_lmeval.tasks.functions import resolve
+from pytest_lmeval.tasks.hub_files import HubFile
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.templates import call_for
 from pytest_lmeval.tasks.yaml_loader import FunctionReference
@@ -145,7 +146,7 @@ def _load(spec: TaskSpec, data_dir: Path | None, metadata: Mapping[str, Any]) ->
     if spec.dataset_path is None:
         raise spec.document.error("neither dataset_path nor custom_dataset is set")
     if spec.dataset_path in _FILE_BUILDERS:
-        return _load_files(spec)
+        return _load_files(spec, data_dir)
     return _load_from_hub(spec, data_dir)
 
 
@@ -161,14 +162,14 @@ def _made(spec: TaskSpec, function: FunctionReference, arguments: Mapping[str, A
     return splits
 
 
-def _load_files(spec: TaskSpec) -> Mapping[str, Any]:
-    """``dataset_path: json`` (csv, parquet) with ``data_files``: relative names stand next to the task file."""
+def _load_files(spec: TaskSpec, data_dir: Path | None) -> Mapping[str, Any]:
+    """``dataset_path: json`` (csv, parquet) with ``data_files``: next to the task file, or a dataset's on the hub."""
     import datasets
 
     arguments = dict(spec.dataset_kwargs)
     files = arguments.pop("data_files", None)
     by_split = files if isinstance(files, Mapping) else {"train": files}
-    paths = {split: _all_beside(spec, names) for split, names in by_split.items()}
+    paths = {split: _all_files(spec, names, data_dir) for split, names in by_split.items()}
     single = [found[0] for found in paths.values() if len(found) == 1]
     plain = spec.dataset_path == "json" and not arguments and len(single) == len(paths)
     if plain and all(path.suffix == ".jsonl" for path in single):
@@ -184,8 +185,16 @@ def _load_files(spec: TaskSpec) -> Mapping[str, Any]:
         raise DatasetError(f"{spec.task}: {found} cannot be read as {spec.dataset_path}: {reason}") from None
 
 
-def _all_beside(spec: TaskSpec, names: object) -> list[Path]:
-    return [_beside(spec, name) for name in (names if isinstance(names, list) and names else [names])]
+def _all_files(spec: TaskSpec, names: object, data_dir: Path | None) -> list[Path]:
+    return [_file(spec, name, data_dir) for name in (names if isinstance(names, list) and names else [names])]
+
+
+def _file(spec: TaskSpec, name: object, data_dir: Path | None) -> Path:
+    on_hub = HubFile.parse(name)
+    if on_hub is None:
+        return _beside(spec, name)
+    with quiet_hub():
+        return on_hub.fetch(spec.task, data_dir)
 
 
 def _beside(spec: TaskSpec, name: object) -> Path:

@@ -1,6 +1,7 @@
 """Read task files: YAML with ``!function`` and ``include``, each key with the line it stands on.
 
 Nothing is executed here: ``!function a.b`` becomes a :class:`FunctionReference`, resolved when the task runs.
+An include is a file next to the includer, or, as ``lm_eval:arc/arc_easy.yaml``, one of the installed lm-eval.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Any
 import yaml
 
 from pytest_lmeval.errors import TaskFileError
+from pytest_lmeval.tasks.sources import LM_EVAL_REQUIREMENT, lm_eval_tasks
 
 # libyaml parses about eight times faster than the pure-Python loader; both are safe loaders.
 _SafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_BYTES = 4_000_000
 MAX_DEPTH = 200
+
+LM_EVAL_PREFIX = "lm_eval:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def read_task_file(path: Path) -> TaskDocument | None:
     Raises TaskFileError for text that is not YAML, unreadable files, and includes that are missing or circular.
     """
     try:
-        document = _read(path, ())
+        document = _read(path, (), {})
     except _NotAMappingError as error:
         if error.path == path:
             return None
@@ -66,17 +70,24 @@ class _NotAMappingError(TaskFileError):
     """YAML of another kind: no task file, and an error only where a task file includes it."""
 
 
-def _read(path: Path, including: tuple[Path, ...]) -> TaskDocument:
+def _read(path: Path, including: tuple[Path, ...], known: dict[Path, TaskDocument]) -> TaskDocument:
     if path in including:
         chain = " -> ".join(p.name for p in (*including, path))
         raise TaskFileError(including[-1], None, f"include cycle: {chain}")
+    # What two files include is read once: a lattice of includes would take exponentially long.
+    if path not in known:
+        known[path] = _merged(path, (*including, path), known)
+    return known[path]
+
+
+def _merged(path: Path, including: tuple[Path, ...], known: dict[Path, TaskDocument]) -> TaskDocument:
     data, lines = _parse(path)
     parents = data.pop("include", None)
     place = lines.pop("include", (path, None))[1]
     merged: dict[str, Any] = {}
     merged_lines: dict[str, tuple[Path, int]] = {}
     for name in [parents] if isinstance(parents, str) else parents or []:
-        parent = _read(_included(path, name, place), (*including, path))
+        parent = _read(_included(path, name, place), including, known)
         merged.update({k: v for k, v in parent.data.items() if k != "task_list"})
         merged_lines.update(parent.lines)
     # The merge is shallow: a local key replaces an included one whole, also where both are mappings.
@@ -86,9 +97,24 @@ def _read(path: Path, including: tuple[Path, ...]) -> TaskDocument:
 def _included(path: Path, name: object, line: int | None) -> Path:
     if not isinstance(name, str):
         raise TaskFileError(path, line, f"include: expected a file name or a list of them, found {name!r}")
+    if name.startswith(LM_EVAL_PREFIX):
+        return _included_from_lm_eval(path, name, line)
     found = (path.parent / name).resolve()
     if not found.is_file():
         raise TaskFileError(path, line, f"include: there is no file {name!r} next to {path.name}")
+    return found
+
+
+def _included_from_lm_eval(path: Path, name: str, line: int | None) -> Path:
+    root = lm_eval_tasks()
+    if root is None:
+        install = f"pip install {LM_EVAL_REQUIREMENT}"
+        raise TaskFileError(path, line, f"include: {name!r} is a file of lm-eval, which is not installed: {install}")
+    found = (root / name.removeprefix(LM_EVAL_PREFIX)).resolve()
+    if not found.is_relative_to(root):
+        raise TaskFileError(path, line, f"include: {name!r} lies outside the task files of lm-eval")
+    if not found.is_file():
+        raise TaskFileError(path, line, f"include: there is no file {name!r} in {root}")
     return found
 
 

@@ -25,10 +25,11 @@ from pytest_lmeval.backends.registry import open_backend
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.broker import Broker, Job
 from pytest_lmeval.results import TaskResult
-from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks
+from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.sources import builtin_tasks
 from pytest_lmeval.tasks.spec import TaskSpec
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -9,21 +11,41 @@ from pathlib import Path
 
 import pytest
 
-from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks
+from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.groups import Group
+from pytest_lmeval.tasks.sources import builtin_tasks
 from pytest_lmeval.tasks.yaml_loader import read_task_file
 
 ROOT = Path(__file__).parents[2]
 TASK_FILES = sorted((ROOT / "tasks").rglob("*.yaml"))
 
 
+# In two parts: a test whose name or parameter held the word would be selected too.
+WORD = "hella" + "swag"
+
+
+def selected(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What the first command of the documentation selects."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--lm-model=fake", "-k", WORD]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
+
+
 def test_the_first_command_of_the_documentation_selects_one_item() -> None:
-    # In two parts: a test whose name or parameter held the word would be selected too.
-    word = "hella" + "swag"
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--lm-model=fake", "-k", word]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = selected({})
     assert run.returncode == 0, run.stdout
-    assert [line for line in run.stdout.splitlines() if "::" in line] == [f"tasks/{word}.yaml::{word}"]
+    assert re.findall(r"<TaskItem (.*)>", run.stdout) == [WORD]
+    assert "left out" not in run.stdout
+
+
+def test_it_does_so_without_lm_eval(tmp_path: Path) -> None:
+    # A module of that name hides the package.
+    (tmp_path / "lm_eval.py").touch()
+    run = selected({"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])})
+    assert run.returncode == 0, run.stdout
+    assert re.findall(r"<TaskItem (.*)>", run.stdout) == [WORD]
+    assert re.search(r"^without lm-eval \d+ task files are left out: pip install lm-eval==", run.stdout, re.MULTILINE)
 
 
 def test_every_shipped_task_file_can_be_used() -> None:

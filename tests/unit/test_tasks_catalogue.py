@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from pytest_lmeval.errors import SettingsError, TaskFileError
-from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks, name_of
+from pytest_lmeval.tasks.catalogue import Catalogue, name_of
 from pytest_lmeval.tasks.groups import Group
+from pytest_lmeval.tasks.sources import builtin_tasks
 from pytest_lmeval.tasks.spec import TaskSpec
 
 from .making import write

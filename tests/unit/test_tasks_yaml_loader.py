@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
 
 from pytest_lmeval.errors import TaskFileError
 from pytest_lmeval.tasks.functions import resolve
+from pytest_lmeval.tasks.sources import lm_eval_tasks
 from pytest_lmeval.tasks.yaml_loader import MAX_BYTES, FunctionReference, TaskDocument, read_task_file
 
 from .making import write
@@ -167,3 +171,84 @@ def test_merge_keys_at_the_top(tmp_path: Path) -> None:
     document = read(path)
     assert document.data["repeats"] == 2
     assert document.lines["repeats"] == (path, 1)
+
+
+def test_a_lattice_of_includes_is_read_in_linear_time(tmp_path: Path) -> None:
+    write(tmp_path / "_0", "a: 0\n")
+    for i in range(1, 60):
+        write(tmp_path / f"_{i}", f"include: [_{i - 1}, _{i - 1}]\n")
+    assert dict(read(write(tmp_path / "t.yaml", "task: t\ninclude: _59\n")).data) == {"a": 0, "task": "t"}
+
+
+@pytest.fixture
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed lm-eval of three files, found as the real one is."""
+    tasks = tmp_path / "site" / "lm_eval" / "tasks"
+    write(tmp_path / "site" / "lm_eval" / "__init__.py", "raise AssertionError('imported')\n")
+    write(tasks / "arc" / "easy.yaml", "include: _base\ntask: arc\nprocess_docs: !function utils.f\n")
+    write(tasks / "arc" / "_base", "repeats: 2\n")
+    write(tasks / "arc" / "utils.py", "def f():\n    return 'harness'\n")
+    write(tmp_path / "site" / "lm_eval" / "secret.yaml", "a: 1\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.delitem(sys.modules, "lm_eval", raising=False)
+    lm_eval_tasks.cache_clear()
+    return tasks.resolve()
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    yield
+    lm_eval_tasks.cache_clear()
+
+
+def test_a_file_of_the_installed_harness_is_included(tmp_path: Path, harness: Path) -> None:
+    path = write(tmp_path / "t.yaml", "include: lm_eval:arc/easy.yaml\ntask: t\ngate: {acc: 0.3}\n")
+    document = read(path)
+    assert dict(document.data) == {
+        "repeats": 2,
+        "task": "t",
+        "process_docs": FunctionReference(harness / "arc" / "easy.yaml", 3, "utils.f"),
+        "gate": {"acc": 0.3},
+    }
+    assert document.lines["repeats"] == (harness / "arc" / "_base", 1)
+    assert resolve(document.data["process_docs"])() == "harness"
+
+
+@pytest.mark.usefixtures("harness")
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("lm_eval:arc/absent.yaml", "include: there is no file 'lm_eval:arc/absent.yaml' in "),
+        ("lm_eval:../secret.yaml", "include: 'lm_eval:../secret.yaml' lies outside the task files of lm-eval"),
+        ("lm_eval:/etc/passwd", "include: 'lm_eval:/etc/passwd' lies outside the task files of lm-eval"),
+        ("lm_eval:", "include: there is no file 'lm_eval:' in "),
+    ],
+)
+def test_an_include_stays_inside_the_harness(tmp_path: Path, name: str, problem: str) -> None:
+    path = write(tmp_path / "t.yaml", f"task: t\ninclude:\n  - '{name}'\n")
+    with pytest.raises(TaskFileError) as caught:
+        read_task_file(path)
+    assert caught.value.problem.startswith(problem)
+    assert (caught.value.path, caught.value.line) == (path, 2)
+
+
+def test_a_link_does_not_lead_out_of_the_harness(tmp_path: Path, harness: Path) -> None:
+    (harness / "link.yaml").symlink_to(harness.parent / "secret.yaml")
+    with pytest.raises(TaskFileError, match="lies outside the task files of lm-eval"):
+        read_task_file(write(tmp_path / "t.yaml", "task: t\ninclude: lm_eval:link.yaml\n"))
+
+
+def test_without_the_harness_the_command_that_installs_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "meta_path", [PathFinder])
+    monkeypatch.delitem(sys.modules, "lm_eval", raising=False)
+    lm_eval_tasks.cache_clear()
+    path = write(tmp_path / "t.yaml", "task: t\n\ninclude: lm_eval:arc/easy.yaml\n")
+    with pytest.raises(TaskFileError) as caught:
+        read_task_file(path)
+    assert str(caught.value) == (
+        f"{path}:3: include: 'lm_eval:arc/easy.yaml' is a file of lm-eval, which is not installed: "
+        "pip install lm-eval==0.4.13"
+    )
