@@ -77,6 +77,8 @@ class TaskSettings:
 class TaskResult:
     """One evaluated task. ``n`` documents were asked out of ``total`` in the split.
 
+    ``alias`` is the name under which the task wants to be shown, None where that is its own.
+
     A group's aggregate is a result too: it has ``members`` (its leaf tasks) and no items of its own. ``warnings`` are
     for people, in particular about documents that were not scored.
     """
@@ -92,6 +94,7 @@ class TaskResult:
     seconds: float = 0.0
     members: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    alias: str | None = None
 
     def metric(self, key: str) -> MetricValue:
         """Find a metric by ``name`` or ``name,filter``.

@@ -21,6 +21,7 @@ class ReportRow:
     and ``difference`` are over the documents that were compared, None where there was no comparison.
     ``verdict`` is a Status's value, ``reason`` its first reason or "". ``members`` is 0 but for groups, whose
     documents are counted in their members' rows. ``warnings`` say what the numbers do not: documents not scored.
+    ``alias`` is the name that the task file wants shown, kept for other programs: what is shown here can be selected.
     """
 
     nodeid: str
@@ -43,6 +44,7 @@ class ReportRow:
     tokens: int
     metrics: tuple[MetricValue, ...]
     warnings: tuple[str, ...] = ()
+    alias: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Reduce to plain values, numbers that JSON lacks as texts; it travels from xdist's workers."""
@@ -75,6 +77,7 @@ class ReportRow:
             tokens=row.integer("tokens"),
             metrics=row.each("metrics", read_metric),
             warnings=row.texts("warnings"),
+            alias=row.optional_text("alias"),
         )
 
 
@@ -104,6 +107,7 @@ def report_row(result: TaskResult, verdict: Verdict, *, nodeid: str, model: str)
         tokens=result.tokens,
         metrics=result.metrics,
         warnings=result.warnings,
+        alias=result.alias,
     )
 
 

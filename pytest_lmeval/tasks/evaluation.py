@@ -104,6 +104,7 @@ class Evaluation:
             tokens=sum(answer.tokens for answer in answers),
             seconds=seconds,
             warnings=warnings,
+            alias=self.spec.task_alias,
         )
 
     def _warnings(self, scored: Mapping[str, list[dict[str, Any]]], metrics: Sequence[MetricValue]) -> Iterator[str]:

@@ -28,6 +28,7 @@ class GroupSpec:
     """A group file. ``members`` are as written: names of tasks, groups or tags, or mappings with overrides."""
 
     group: str
+    alias: str | None
     members: Sequence[str | Mapping[str, Any]]
     aggregates: tuple[Aggregate, ...]
     overrides: Mapping[str, Any]
@@ -76,6 +77,7 @@ def parse_group(document: TaskDocument) -> GroupSpec:
         raise document.error("task: expected a list of the group's tasks", "task")
     return GroupSpec(
         group=name,
+        alias=None if data.get("group_alias") is None else str(data["group_alias"]),
         members=members,
         aggregates=tuple(_aggregate(document, entry) for entry in data.get("aggregate_metric_list") or ()),
         overrides={k: v for k, v in data.items() if k not in _KEYS},
@@ -110,6 +112,7 @@ def aggregate(group: Group, results: Sequence[TaskResult]) -> TaskResult:
         tokens=0,
         seconds=0.0,
         members=tuple(r.task for r in results),
+        alias=group.spec.alias,
     )
 
 

@@ -167,3 +167,12 @@ def test_progress_is_not_captured(project: Project, monkeypatch: pytest.MonkeyPa
     assert "Captured" not in text_of(result)
     assert "requests" not in result.stdout.str()
     assert "requests" not in text_of(project.run("--lm-model=pupil", "-q"))
+
+
+def test_the_names_that_files_want_shown_are_for_other_programs(project: Project) -> None:
+    project.group(extra="group_alias: All waters\n")
+    project.choice_task("rivers", extra="task_alias: Big rivers\n")
+    run = project.run("--lm-model=pupil", "--lm-report=json:report.json")
+    aliases = {row["task"]: row["alias"] for row in project.report()["results"]}
+    assert aliases == {"rivers": "Big rivers", "lakes": None, "seas": None, "waters": "All waters"}
+    assert "Big rivers" not in text_of(run)

@@ -38,6 +38,7 @@ RESULT = TaskResult(
     seconds=5.5,
     members=("a", "b"),
     warnings=("1 of 10 documents was not scored",),
+    alias="Rivers",
 )
 COMPARISON = Comparison(
     created="2026",
@@ -75,6 +76,7 @@ def test_a_row_from_a_verdict() -> None:
         tokens=1234,
         metrics=(STRICT, ACC),
         warnings=("1 of 10 documents was not scored",),
+        alias="Rivers",
     )
     assert replace(ROW, difference=-0.2) == expected
     assert ROW.difference == pytest.approx(-0.2)

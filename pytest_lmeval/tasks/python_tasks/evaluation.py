@@ -62,6 +62,7 @@ class PythonEvaluation:
             settings=self._settings(),
             tokens=sum(answer.tokens for group in answers.values() for answer in group),
             seconds=seconds,
+            alias=self.spec.task_alias,
         )
 
     def _built(self) -> Iterator[Any]:
