@@ -33,7 +33,8 @@ def matthews_correlation(pairs: Values) -> float:
     from sklearn.metrics import matthews_corrcoef
 
     golds, predictions = zip(*pairs, strict=True)
-    return float(matthews_corrcoef(golds, predictions))
+    # One class in all: 0 by convention, and scikit-learn would warn.
+    return float(matthews_corrcoef(golds, predictions)) if len({*golds, *predictions}) > 1 else 0.0
 
 
 def _f1_stderr(pairs: Values) -> float | None:
