@@ -129,8 +129,8 @@ def by_document(resps, docs):
 """
 
 CHOICE_METRICS = [{"metric": m} for m in ("acc", "acc_norm", "acc_bytes", "exact_match", "mcc", "brier_score")]
-GENERATE = {"output_type": "generate_until", "doc_to_choice": None, "doc_to_target": "text"}
-MATCH_OPTIONS = {
+GENERATE: dict[str, Any] = {"output_type": "generate_until", "doc_to_choice": None, "doc_to_target": "text"}
+MATCH_OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "case": {"ignore_case": True},
     "punctuation": {"ignore_punctuation": True, "ignore_numbers": True},
@@ -138,15 +138,15 @@ MATCH_OPTIONS = {
 }
 
 
-def match(**options: Any) -> Mapping[str, Any]:
+def match(**options: Any) -> dict[str, Any]:
     return GENERATE | {"metric_list": [{"metric": "exact_match", **options}]}
 
 
-def listed(*names: str, **more: Any) -> Mapping[str, Any]:
+def listed(*names: str, **more: Any) -> dict[str, Any]:
     return GENERATE | {"metric_list": [{"metric": name} for name in names]} | more
 
 
-def filtered(*steps: Mapping[str, Any], **more: Any) -> Mapping[str, Any]:
+def filtered(*steps: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     return match() | {"filter_list": [{"name": "own", "filter": list(steps)}]} | more
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,37 @@ def test_as_the_reference(step: dict[str, Any]) -> None:
     ours = list(FILTERS[step["function"]](**arguments)(responses, documents))
     assert ours == list(theirs)
     assert ours != responses
+
+
+FRAGMENTS = [
+    "A",
+    "(B)",
+    ": C",
+    "#### 4",
+    "-1,5",
+    "guilty",
+    "Guilty of Romance",
+    "straße",
+    " ",
+    "\n",
+    "$$",
+    "$",
+    ",",
+    "none",
+]
+FRAGMENTS += ["person:", "Country : ", "LOC:", "date", "('a', 'NOUN')", "('b', 'VERB')", "x", "no, number", "ü", "("]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step.values())).replace("/", ""))
+def test_as_the_reference_on_random_answers(step: dict[str, Any]) -> None:
+    registry = pytest.importorskip("lm_eval.api.registry", reason="the oracle, lm-eval, is not installed")
+    pytest.importorskip("lm_eval.filters")
+    stream = random.Random(4)
+    arguments = {k: v for k, v in step.items() if k != "function"}
+    responses = [["".join(stream.choices(FRAGMENTS, k=stream.randrange(9))) for _ in range(3)] for _ in range(200)]
+    documents = [{"choices": stream.sample(DOCUMENT["choices"], 3)} for _ in responses]
+    theirs = registry.get_filter(step["function"])(**arguments).apply(responses, documents)
+    assert list(FILTERS[step["function"]](**arguments)(responses, documents)) == list(theirs)
 
 
 def test_every_filter_is_compared() -> None:

@@ -33,7 +33,8 @@ def matthews_correlation(pairs: Values) -> float:
     from sklearn.metrics import matthews_corrcoef
 
     golds, predictions = zip(*pairs, strict=True)
-    return float(matthews_corrcoef(golds, predictions))
+    # One class in all: 0 by convention, and scikit-learn would warn.
+    return float(matthews_corrcoef(golds, predictions)) if len({*golds, *predictions}) > 1 else 0.0
 
 
 def _f1_stderr(pairs: Values) -> float | None:
@@ -54,12 +55,21 @@ def _matthews_stderr(pairs: Values) -> float | None:
 def _matthews_of(kinds: list[tuple[Any, Any]], counts: Any) -> Any:
     """Multiclass Matthews correlation of every row of ``counts`` (Gorodkin, Comput. Biol. Chem. 28, 2004)."""
     n = counts.sum(axis=1)
-    classes = sorted({value for kind in kinds for value in kind})
-    golds = counts @ np.array([[gold == c for c in classes] for gold, _ in kinds], dtype=float)
-    predicted = counts @ np.array([[guess == c for c in classes] for _, guess in kinds], dtype=float)
+    codes = {value: code for code, value in enumerate(dict.fromkeys(value for kind in kinds for value in kind))}
+    golds = _per_class(counts, [codes[gold] for gold, _ in kinds], len(codes))
+    predicted = _per_class(counts, [codes[guess] for _, guess in kinds], len(codes))
     right = counts @ np.array([gold == guess for gold, guess in kinds], dtype=float)
     both = (n**2 - (golds**2).sum(axis=1)) * (n**2 - (predicted**2).sum(axis=1))
     return _over(right * n - (golds * predicted).sum(axis=1), np.sqrt(both))
+
+
+def _per_class(counts: Any, codes: list[int], classes: int) -> Any:
+    """Sum the columns of each class."""
+    order = np.argsort(codes, kind="stable")
+    present, starts = np.unique(np.asarray(codes)[order], return_index=True)
+    sums = np.zeros((len(counts), classes))
+    sums[:, present] = np.add.reduceat(counts[:, order], starts, axis=1)
+    return sums
 
 
 def _over(numerators: Any, denominators: Any) -> Any:
