@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -378,3 +379,19 @@ def test_the_same_model_gives_the_same_result(tmp_path: Path) -> None:
     spec = small_task(tmp_path)
     assert run(spec) == run(spec, FakeBackend(window=1))
     assert run(spec) != run(spec, FakeBackend(seed=1))
+
+
+def test_memory_does_not_grow_with_the_length_of_what_is_asked(tmp_path: Path) -> None:
+    """Documents stay where they were read from, prompts with whoever asked for them."""
+    text, count = "word " * 4000, 150
+    rows = [{"question": f"{n} {text}", "choices": ["a", "b", "c", "d"], "label": n % 4} for n in range(count)]
+    evaluation = Evaluation(small_task(tmp_path, rows=rows), EvaluationOptions())
+    tracemalloc.start()
+    try:
+        asked = sum(1 for _ in evaluation.requests(itertools.count()))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert asked == 4 * count
+    # One copy of every document alone would be 3 MB, one prompt a request 12 MB.
+    assert kept < 0.1 * count * len(text)
