@@ -15,7 +15,7 @@ from typing import Any
 from pytest_lmeval.errors import LMEvalError
 from pytest_lmeval.results import MetricValue, metric_key
 from pytest_lmeval.tasks.aggregation import Gaps, is_gap
-from pytest_lmeval.tasks.metrics import Metric
+from pytest_lmeval.tasks.metrics import Metric, repeated
 from pytest_lmeval.tasks.scoring import Scorer
 from pytest_lmeval.tasks.spec import TaskSpec
 
@@ -74,7 +74,10 @@ def _count(some: Sequence[int], rows: Sequence[Row]) -> str:
 
 
 def unreported(spec: TaskSpec, metrics: Mapping[str, Metric], found: Sequence[MetricValue]) -> Iterator[str]:
-    """Yield a warning where the file lists metrics that no document has. Raises TaskFileError where that is all."""
+    """Yield a warning where the file lists metrics that no document has, or one of several with the same name.
+
+    Raises TaskFileError where no document has any metric.
+    """
     reported = {metric.name for metric in found}
     missing = [name for name in metrics if name not in reported]
     why = "process_results returned" if spec.process_results is not None else f"{spec.output_type} computes"
@@ -84,3 +87,5 @@ def unreported(spec: TaskSpec, metrics: Mapping[str, Metric], found: Sequence[Me
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         yield f"no value for {', '.join(missing[:_NAMED])}{more}: {why} none"
+    for name, count in repeated(spec).items():
+        yield f"metric_list names {name} {count} times: only the last counts"

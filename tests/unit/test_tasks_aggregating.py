@@ -73,6 +73,7 @@ def test_a_listed_metric_that_no_document_has(tmp_path: Path) -> None:
     many = [{"metric": "acc"}, {"metric": "acc"}, {"metric": "ter"}]
     assert scored(small_task(tmp_path / "own", {"metric_list": many}, ROWS), RESPONSES).warnings == (
         "no value for ter: multiple_choice computes none",
+        "metric_list names acc 2 times: only the last counts",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_lmeval.tasks.metrics.listed import Metric, metrics_of
+from pytest_lmeval.tasks.metrics.listed import Metric, metrics_of, repeated
 from pytest_lmeval.tasks.metrics.matching import exact_match
 
-__all__ = ["Metric", "exact_match", "metrics_of"]
+__all__ = ["Metric", "exact_match", "metrics_of", "repeated"]

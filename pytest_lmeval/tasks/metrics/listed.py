@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -69,6 +70,17 @@ def metrics_of(spec: TaskSpec) -> dict[str, Metric]:
     """
     entries = spec.metric_list or [{"metric": name} for name in _DEFAULTS[spec.output_type]]
     return {m.name: m for m in (_metric(spec, entry) for entry in entries)}
+
+
+def repeated(spec: TaskSpec) -> dict[str, int]:
+    """Return the names that are listed several times, and how often: two functions may have one name."""
+    given = [entry["metric"] for entry in spec.metric_list or ()]
+    names = Counter(_qualified(metric).rpartition(".")[2] for metric in given)
+    return {name: count for name, count in names.items() if count > 1}
+
+
+def _qualified(metric: Any) -> str:
+    return metric.qualified_name if isinstance(metric, FunctionReference) else str(metric)
 
 
 def _metric(spec: TaskSpec, entry: Mapping[str, Any]) -> Metric:
