@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -77,6 +77,7 @@ class TaskSettings:
 class TaskResult:
     """One evaluated task. ``n`` documents were asked out of ``total`` in the split.
 
+    ``unscored`` counts, by metric key, documents that should have a value and have none; the metric is over the others.
     ``alias`` is the name under which the task wants to be shown, None where that is its own.
 
     A group's aggregate is a result too: it has ``members`` (its leaf tasks) and no items of its own. ``warnings`` are
@@ -94,6 +95,7 @@ class TaskResult:
     seconds: float = 0.0
     members: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    unscored: Mapping[str, int] = field(default_factory=dict)
     alias: str | None = None
 
     def metric(self, key: str) -> MetricValue:

@@ -131,6 +131,7 @@ def compare(result: TaskResult, baseline: Baseline, policy: ModelPolicy) -> Comp
         *_changed_settings(result, baseline),
         *_changed_content(result, baseline, pairing),
         *_changed_metrics(result, baseline, gated),
+        *(_changed_scoring(result, baseline, gated) if complete else ()),
     )
     if not changed:
         changed = tuple(_unpairable(gated - values.keys(), result, baseline))
@@ -196,6 +197,14 @@ def _changed_metrics(result: TaskResult, baseline: Baseline, gated: set[str]) ->
             return
         if then is not None and then.higher_is_better != metric.higher_is_better:
             yield Change(what=f"direction of {metric.key}")
+
+
+def _changed_scoring(result: TaskResult, baseline: Baseline, gated: set[str]) -> Iterator[Change]:
+    """Refuse to compare means of the same documents where one leaves out some that could not be scored."""
+    for metric in result.metrics:
+        then = baseline.metric(metric.key)
+        if metric.key in gated and then is not None and then.n != metric.n:
+            yield Change(what=f"documents that {metric.key} could score", then=f"{then.n:,}", now=f"{metric.n:,}")
 
 
 def _unpairable(metrics: set[str], result: TaskResult, baseline: Baseline) -> Iterator[Change]:

@@ -1,6 +1,7 @@
 """Absolute thresholds: a metric's point value against the bounds of the task's gate.
 
-The point is compared, not a confidence bound: who writes ``min: 0.3`` expects 0.2999 to fail.
+The point is compared, not a confidence bound: who writes ``min: 0.3`` expects 0.2999 to fail. Documents that could
+not be scored count against the model here: what makes itself unscorable must not pass by it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from pytest_lmeval.results import MetricValue, TaskResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdCheck:
-    """One bound, "min" or "max", on one metric, all in the metric's own unit."""
+    """One bound, "min" or "max", on one metric, all in the metric's own unit.
+
+    ``worst`` is the value if the ``unscored`` documents were the worst they can be, None where that has no bound.
+    """
 
     metric: str
     bound: str
@@ -25,12 +29,20 @@ class ThresholdCheck:
     stderr: float | None
     n: int
     passed: bool
+    unscored: int = 0
+    worst: float | None = None
 
     def __str__(self) -> str:
         relation = "below its min" if self.bound == "min" else "above its max"
         problem = "within" if self.passed else relation
         # The limit is spelled as in the task file: 0.28 must not become 0.2800.
-        return f"{self.metric} {format_value(self.value)} is {problem} {self.limit:g} (n={self.n:,})"
+        if not self.unscored:
+            return f"{self.metric} {format_value(self.value)} is {problem} {self.limit:g} (n={self.n:,})"
+        scored = f"{self.metric} {format_value(self.value)} is of {self.n:,} documents"
+        missing = f"{self.unscored:,} could not be scored"
+        if self.worst is None:
+            return f"{scored}, {missing}: whether it is {relation} {self.limit:g} cannot be said"
+        return f"{scored}, {missing}; with these as wrong it is {format_value(self.worst)}, {problem} {self.limit:g}"
 
 
 def check_thresholds(result: TaskResult, policy: ModelPolicy) -> tuple[ThresholdCheck, ...]:
@@ -38,7 +50,9 @@ def check_thresholds(result: TaskResult, policy: ModelPolicy) -> tuple[Threshold
     checks: list[ThresholdCheck] = []
     for key, rule in policy.rules.items():
         metric = find_metric(result, key)
-        checks += [_check(metric, bound, limit) for bound, limit in _bounds(rule, metric)]
+        unscored = result.unscored.get(metric.key, 0)
+        is_mean = any(metric.key in item.scores for item in result.items)
+        checks += [_check(metric, bound, limit, unscored, is_mean=is_mean) for bound, limit in _bounds(rule, metric)]
     return tuple(checks)
 
 
@@ -59,9 +73,10 @@ def _bounds(rule: MetricRule, metric: MetricValue) -> Iterator[tuple[str, float]
         yield "max", rule.maximum
 
 
-def _check(metric: MetricValue, bound: str, limit: float) -> ThresholdCheck:
+def _check(metric: MetricValue, bound: str, limit: float, unscored: int, *, is_mean: bool) -> ThresholdCheck:
+    worst = _worst(metric, bound, unscored, is_mean=is_mean)
     # Not-a-number is on neither side of a limit: both comparisons are false, and it fails.
-    passed = metric.value >= limit if bound == "min" else metric.value <= limit
+    passed = worst is not None and (worst >= limit if bound == "min" else worst <= limit)
     return ThresholdCheck(
         metric=metric.key,
         bound=bound,
@@ -70,4 +85,16 @@ def _check(metric: MetricValue, bound: str, limit: float) -> ThresholdCheck:
         stderr=metric.stderr,
         n=metric.n,
         passed=passed,
+        unscored=unscored,
+        worst=worst,
     )
+
+
+def _worst(metric: MetricValue, bound: str, unscored: int, *, is_mean: bool) -> float | None:
+    """Return the value with every unscored document at the bad end of the scale from 0 to 1."""
+    if not unscored:
+        return metric.value
+    if not is_mean or not 0 <= metric.value <= 1:
+        return None
+    total = metric.value * metric.n + (0 if bound == "min" else unscored)
+    return total / (metric.n + unscored)

@@ -3,20 +3,20 @@
 A document that reports only some of a task's metrics is the design of tasks with a metric per category: each metric
 is over the documents that report it, and its ``n`` counts them. A document that reports nothing, or None or
 not-a-number as a value, was not scored. It cannot count as wrong, since nothing says so, nor vanish, as it does in
-the reference: it is left out of the metric and its ``n``, and a warning of the result counts such documents. Values for
+the reference: it is left out of the metric and its ``n``, the result counts such documents, and the gate does not let
+a model gain by them. Values for
 ``nanmean`` and for the task's own aggregations, which may mean something by a gap, are handed on as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_lmeval.errors import LMEvalError
 from pytest_lmeval.results import MetricValue, metric_key
 from pytest_lmeval.tasks.aggregation import Gaps, is_gap
 from pytest_lmeval.tasks.metrics import Metric, repeated
-from pytest_lmeval.tasks.scoring import Scorer
 from pytest_lmeval.tasks.spec import TaskSpec
 
 #: One document's values by metric name.
@@ -25,18 +25,27 @@ Row = Mapping[str, Any]
 _NAMED = 5
 
 
-def aggregated(spec: TaskSpec, scorer: Scorer, filter_name: str, rows: Sequence[Row]) -> Iterator[MetricValue]:
-    """Yield the metrics of one filter pipeline. Raises TaskFileError where an aggregation fails."""
+class Metrics(Protocol):
+    """Knows the metric that a value belongs to."""
+
+    def metric(self, name: str) -> Metric:
+        """Return the metric of that name."""
+
+
+def aggregated(
+    spec: TaskSpec, metrics: Metrics, filter_name: str, rows: Sequence[Row], *, field: str = "metric_list"
+) -> Iterator[MetricValue]:
+    """Yield the metrics of one filter pipeline. Raises TaskFileError, at ``field``, where an aggregation fails."""
     for name in dict.fromkeys(name for row in rows for name in row):
-        metric = scorer.metric(name)
+        metric = metrics.metric(name)
         try:
             yield _aggregate(metric, filter_name, [row[name] for row in rows if name in row])
         except LMEvalError:
             raise
         except Exception as error:  # aggregations may be the task's own, and raise anything
             problem = f"{metric_key(name, filter_name)}: aggregation {metric.aggregation.name}"
-            problem = f"metric_list: {problem}: {type(error).__name__}: {error}"
-            raise spec.document.error(problem, "metric_list") from error
+            problem = f"{field}: {problem}: {type(error).__name__}: {error}"
+            raise spec.document.error(problem, field) from error
 
 
 def _aggregate(metric: Metric, filter_name: str, column: Sequence[Any]) -> MetricValue:
@@ -55,18 +64,29 @@ def _aggregate(metric: Metric, filter_name: str, column: Sequence[Any]) -> Metri
     )
 
 
-def unscored(scorer: Scorer, filter_name: str, rows: Sequence[Row], indices: Sequence[int]) -> Iterator[str]:
+def unscored(metrics: Metrics, filter_name: str, rows: Sequence[Row], indices: Sequence[int]) -> Iterator[str]:
     """Yield one warning for the documents without any value, and one per metric with gaps; ``indices`` name them."""
     after = "" if filter_name == "none" else f" after filter {filter_name}"
     empty = [index for row, index in zip(rows, indices, strict=True) if not row]
     if empty:
         yield f"{_count(empty, rows)} not scored{after}: no metric was reported (first: document {empty[0]})"
     for name in dict.fromkeys(name for row in rows for name in row):
-        if scorer.metric(name).aggregation.gaps is Gaps.REPORTED:
+        if metrics.metric(name).aggregation.gaps is Gaps.REPORTED:
             gaps = [index for row, index in zip(rows, indices, strict=True) if name in row and is_gap(row[name])]
             if gaps:
                 key = metric_key(name, filter_name)
                 yield f"{_count(gaps, rows)} not scored by {key}, which is over the others (first: document {gaps[0]})"
+
+
+def counts_of_unscored(metrics: Metrics, filter_name: str, rows: Sequence[Row]) -> dict[str, int]:
+    """Count the documents without a value by metric key, where there are any."""
+    empty = sum(not row for row in rows)
+    counts = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        reported = metrics.metric(name).aggregation.gaps is Gaps.REPORTED
+        gaps = sum(name in row and is_gap(row[name]) for row in rows) if reported else 0
+        counts[metric_key(name, filter_name)] = empty + gaps
+    return {key: count for key, count in counts.items() if count}
 
 
 def _count(some: Sequence[int], rows: Sequence[Row]) -> str:

@@ -13,7 +13,7 @@ from pytest_lmeval.backends.protocol import (
 )
 from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings, metric_key
 from pytest_lmeval.tasks import filters
-from pytest_lmeval.tasks.aggregating import aggregated, unreported, unscored
+from pytest_lmeval.tasks.aggregating import aggregated, counts_of_unscored, unreported, unscored
 from pytest_lmeval.tasks.aggregation import is_gap
 from pytest_lmeval.tasks.consent import check_consent, code_allowed
 from pytest_lmeval.tasks.datasets import TaskDatasets
@@ -104,6 +104,11 @@ class Evaluation:
             tokens=sum(answer.tokens for answer in answers),
             seconds=seconds,
             warnings=warnings,
+            unscored={
+                key: count
+                for name, rows in scored.items()
+                for key, count in counts_of_unscored(self._scorer, name, rows).items()
+            },
             alias=self.spec.task_alias,
         )
 

@@ -314,3 +314,14 @@ def test_groups_compare_as_a_whole_or_not_at_all() -> None:
     assert changed(compared(replace(group, members=("a",)), group)) == ["members of the group"]
     assert "cannot be computed" in changed(compared(replace(group, n=5), group))[0]
     assert changed(compared(task([item(0)], total=10, n=1), group))
+
+
+def test_a_mean_over_fewer_documents_than_before_is_not_compared() -> None:
+    """A model that makes half of its answers unscorable must not pass by the other half."""
+    items = [item(i, right=i % 2 == 0) for i in range(10)]
+    then = task(items)
+    scored = [replace(i, scores=i.scores if i.scores["acc"] else {}) for i in items]
+    metric = replace(then.metrics[0], value=1.0, n=5)
+    comparison = compared(replace(then, items=tuple(scored), metrics=(metric,), unscored={"acc": 5}), then)
+    assert changed(comparison) == ["documents that acc could score (10 -> 5)"]
+    assert not comparison.holds

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from pytest_lmeval.errors import UserError
 from pytest_lmeval.gate.policy import ModelPolicy, parse_gate
 from pytest_lmeval.gate.thresholds import check_thresholds
-from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
+from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings
 
 SETTINGS = TaskSettings(
     dataset="d",
@@ -78,6 +79,42 @@ def test_both_bounds_and_a_named_filter() -> None:
         "acc 0.5000 is above its max 0.4 (n=10)",
         "em,strict 0.2000 is below its min 0.3 (n=10)",
     ]
+
+
+def partly_scored(value: float, unscored: int, *, scores: bool = True) -> TaskResult:
+    item = ItemResult(
+        index=0,
+        document_hash="",
+        prompt_hash="",
+        target_hash="",
+        scores={"acc": 1.0} if scores else {},
+        margin=None,
+        prompt="",
+        target="",
+        answer="",
+    )
+    return dataclasses.replace(result(metric("acc", value)), items=(item,), unscored={"acc": unscored})
+
+
+@pytest.mark.parametrize(
+    ("gate", "unscored", "passed"),
+    [({"min": 0.7}, 2, True), ({"min": 0.7}, 3, False), ({"max": 0.95}, 9, True), ({"max": 0.95}, 11, False)],
+)
+def test_documents_without_a_score_count_against_the_model(gate: dict[str, float], unscored: int, passed: bool) -> None:
+    (check,) = check_thresholds(partly_scored(0.9, unscored), policy(acc=gate))
+    assert check.passed is passed
+
+
+def test_what_is_said_of_documents_without_a_score() -> None:
+    (check,) = check_thresholds(partly_scored(0.9, 5), policy(acc={"min": 0.7}))
+    assert str(check) == (
+        "acc 0.9000 is of 10 documents, 5 could not be scored; with these as wrong it is 0.6000, below its min 0.7"
+    )
+    (check,) = check_thresholds(partly_scored(0.9, 5, scores=False), policy(acc={"min": 0.7}))
+    assert not check.passed
+    assert str(check) == (
+        "acc 0.9000 is of 10 documents, 5 could not be scored: whether it is below its min 0.7 cannot be said"
+    )
 
 
 def test_an_unknown_metric_is_the_users_mistake() -> None:

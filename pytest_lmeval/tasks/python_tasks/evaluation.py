@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_lmeval.backends.protocol import Answer
 from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings, metric_key
-from pytest_lmeval.tasks.aggregation import AGGREGATIONS
+from pytest_lmeval.tasks.aggregating import aggregated, counts_of_unscored, unscored
 from pytest_lmeval.tasks.consent import check_consent, code_allowed
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.python_tasks.asking import Part, conversation, plain
+from pytest_lmeval.tasks.python_tasks.metrics import ClassMetrics
 from pytest_lmeval.tasks.python_tasks.opening import open_task
 from pytest_lmeval.tasks.questions import content_hash
 from pytest_lmeval.tasks.spec import TaskSpec
@@ -36,6 +35,7 @@ class PythonEvaluation:
         self._task = open_task(spec, options)
         if getattr(self._task, "MULTIMODAL", False):
             raise spec.document.error(f"{spec.task} asks about images or sound; only text can be asked")
+        self._metrics = ClassMetrics(self._task)
         self._documents = list(self._task.eval_docs)
         self._instances = list(self._built())
         by_operation: dict[str, list[Any]] = {}
@@ -49,7 +49,11 @@ class PythonEvaluation:
             part.hand_back(answers[operation])
         with code_allowed(self.spec, self._options):
             rows = self._scored()
-            metrics = [m for name, scored in rows.items() for m in self._aggregated(name, list(scored.values()))]
+            metrics = [
+                metric
+                for name, scored in rows.items()
+                for metric in aggregated(self.spec, self._metrics, name, list(scored.values()), field="class")
+            ]
         if not metrics:
             raise self.spec.document.error(f"class: {self.spec.task} returned no metric for any document", "class")
         return TaskResult(
@@ -62,6 +66,16 @@ class PythonEvaluation:
             settings=self._settings(),
             tokens=sum(answer.tokens for group in answers.values() for answer in group),
             seconds=seconds,
+            warnings=tuple(
+                warning
+                for name, scored in rows.items()
+                for warning in unscored(self._metrics, name, list(scored.values()), list(scored))
+            ),
+            unscored={
+                key: count
+                for name, scored in rows.items()
+                for key, count in counts_of_unscored(self._metrics, name, list(scored.values())).items()
+            },
             alias=self.spec.task_alias,
         )
 
@@ -121,40 +135,18 @@ class PythonEvaluation:
     def _one(self, filter_name: str, index: int, instances: list[Any]) -> dict[str, Any]:
         document = self._documents[index]
         try:
-            return dict(self._task.process_results(document, [i.filtered_resps[filter_name] for i in instances]))
+            return dict(self._task.process_results(document, [i.filtered_resps[filter_name] for i in instances]) or {})
         except Exception as error:  # the task's class may raise anything
             raise explain(self.spec.document, "class", error, document) from error
-
-    def _aggregated(self, filter_name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[MetricValue]:
-        functions, directions = self._task.aggregation(), self._task.higher_is_better()
-        for name in dict.fromkeys(itertools.chain.from_iterable(rows)):
-            column = [row[name] for row in rows if name in row]
-            function = functions[name] if name in functions else AGGREGATIONS["mean"].value
-            try:
-                value = float(function(column))
-            except Exception as error:  # the task's own aggregation may raise anything
-                problem = f"class: {name}: {type(error).__name__}: {error}"
-                raise self.spec.document.error(problem, "class") from error
-            is_mean = getattr(function, "__name__", "") == "mean"
-            yield MetricValue(
-                name=name,
-                filter=filter_name,
-                value=value,
-                stderr=AGGREGATIONS["mean"].stderr(column) if is_mean else None,
-                higher_is_better=bool(directions.get(name, True)),
-                n=len(column),
-            )
 
     def _items(self, rows: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> Iterator[ItemResult]:
         for index, instances in self._by_document().items():
             document = self._documents[index]
             target = self._target(document)
-            scores = {
-                metric_key(name, filter_name): float(value)
-                for filter_name, scored in rows.items()
-                for name, value in scored[index].items()
-                if isinstance(value, int | float) and math.isfinite(value)
-            }
+            scores: dict[str, float] = {}
+            for filter_name, scored in rows.items():
+                for name, value in scored[index].items():
+                    scores.update(self._metrics.per_document(metric_key(name, filter_name), name, value))
             yield ItemResult(
                 index=index,
                 document_hash=content_hash(document),
