@@ -36,7 +36,7 @@ def activate(config: pytest.Config, settings: Settings) -> None:
 
     config.stash[PROGRESS] = progress
     config.stash[RUNNER] = Runner(open_model, observe=progress.observe)
-    config.stash[CATALOGUE] = Catalogue(_roots(settings))
+    config.stash[CATALOGUE] = Catalogue(catalogue_roots(settings))
     _add_task_paths(config, settings)
     config.pluginmanager.register(CollectionPlugin(config), "lmeval-collection")
     config.pluginmanager.register(ReportPlugin(config), "lmeval-report")
@@ -46,7 +46,8 @@ def activate(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(SchedulerPlugin(), "lmeval-xdist")
 
 
-def _roots(settings: Settings) -> list[Path]:
+def catalogue_roots(settings: Settings) -> list[Path]:
+    """Where tasks are found by name: the project's folders, then those of the package."""
     roots = [path for path in settings.task_paths if path.is_dir()]
     builtin = builtin_tasks()
     return roots if any(builtin.samefile(root) for root in roots) else [*roots, builtin]

@@ -99,6 +99,14 @@ def add_options(parser: pytest.Parser) -> None:
                 option.flag, action=action, default=None, dest=destination, metavar=option.metavar, help=option.help
             )
         parser.addini(option.ini, f"{option.help} (same as {option.flag})", type="string", default=None)
+    # Not a setting: from an ini file or the environment it would let every run pass with nothing run.
+    group.addoption(
+        "--lm-preview",
+        default=None,
+        dest="lm_preview",
+        metavar="TASK[:N]",
+        help="print what a task (a name or a file) asks about N documents (default 3), without a model; run no tests",
+    )
     parser.addini("lm_task_paths", "folders with task files", type="paths", default=None)
     parser.addini("lm_baseline_dir", "folder of the baselines (default: baselines)", type="string", default="baselines")
 

@@ -31,6 +31,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Show what a task asks instead of running tests, where ``--lm-preview`` is given."""
+    wanted = config.getoption("lm_preview")
+    if wanted is None:
+        return None
+    from pytest_lmeval.preview import show_preview
+
+    try:
+        return show_preview(config, read_settings(config), wanted)
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings; check the model's backend and keys before anything else happens."""
     config.addinivalue_line(

@@ -23,7 +23,7 @@ from pytest_lmeval.tasks.generation import effective_kwargs, generation_settings
 from pytest_lmeval.tasks.metrics import metrics_of
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.prompts import Shot
-from pytest_lmeval.tasks.questions import Interviewer, Question, TaskShape
+from pytest_lmeval.tasks.questions import Interview, Interviewer, Question, TaskShape
 from pytest_lmeval.tasks.scoring import Scorer, gold_indices, margin, per_character
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.task_hash import task_hash
@@ -64,6 +64,23 @@ class Evaluation:
         return len(self._indices)
 
     @property
+    def settings(self) -> TaskSettings:
+        """How the task is run: what a result is comparable by."""
+        generates = self.spec.output_type == "generate_until"
+        return TaskSettings(
+            dataset=self.spec.dataset_path or "custom",
+            dataset_config=self.spec.dataset_name,
+            split=self.spec.evaluated_split,
+            num_fewshot=self._num_fewshot,
+            seed=self._options.seed,
+            limit=self._options.limit.text if self._options.limit else None,
+            output_type=self.spec.output_type,
+            generation=self._generation_kwargs if generates else None,
+            task_hash=task_hash(self.spec),
+            version=self.spec.version,
+        )
+
+    @property
     def total_requests(self) -> int | None:
         """How many requests the task makes, once all are built; before that an estimate from those built."""
         if not self._questions:
@@ -71,17 +88,27 @@ class Evaluation:
         calls = sum(q.calls for q in self._questions) / len(self._questions)
         return round(calls * len(self._indices)) * self.spec.repeats
 
+    @property
+    def total(self) -> int:
+        """How many documents the evaluated split has."""
+        return len(self._documents)
+
     def requests(self, ids: Iterator[int]) -> Iterator[Request]:
         """Yield the requests in the order of the documents, each with the next of ``ids``."""
+        for interview in self.interviews(ids):
+            self._questions.append(interview.question)
+            yield from interview.requests
+
+    def interviews(self, ids: Iterator[int]) -> Iterator[Interview]:
+        """Yield each document with what is asked about it; nothing is kept, so it cannot be scored."""
         for index in self._indices:
             document = self._documents[index]
             try:
-                shots = [self._example(i) for i in self._shots[index]]
+                shots = tuple(self._example(i) for i in self._shots[index])
                 question, requests = self._interviewer.ask(index, document, shots, ids)
             except Exception as error:  # a task's own functions may raise anything
                 raise explain(self.spec.document, "prompt", error, document) from error
-            self._questions.append(question)
-            yield from requests
+            yield Interview(document, shots, question, tuple(requests))
 
     def score(self, answers: Sequence[Answer], *, seconds: float = 0.0) -> TaskResult:
         """Score the answers to all requests, given in the order of the requests."""
@@ -100,7 +127,7 @@ class Evaluation:
             metrics=tuple(metrics),
             main_metric=main,
             items=tuple(self._items(scored, grouped, main)),
-            settings=self._settings(),
+            settings=self.settings,
             tokens=sum(answer.tokens for answer in answers),
             seconds=seconds,
             warnings=warnings,
@@ -198,21 +225,6 @@ class Evaluation:
         if self.spec.output_type != "multiple_choice" or self.spec.process_results is not None:
             return None
         return margin(question, first, by_length=main == "acc_norm")
-
-    def _settings(self) -> TaskSettings:
-        generates = self.spec.output_type == "generate_until"
-        return TaskSettings(
-            dataset=self.spec.dataset_path or "custom",
-            dataset_config=self.spec.dataset_name,
-            split=self.spec.evaluated_split,
-            num_fewshot=self._num_fewshot,
-            seed=self._options.seed,
-            limit=self._options.limit.text if self._options.limit else None,
-            output_type=self.spec.output_type,
-            generation=self._generation_kwargs if generates else None,
-            task_hash=task_hash(self.spec),
-            version=self.spec.version,
-        )
 
 
 def _num_fewshot(spec: TaskSpec, override: int | None) -> int:

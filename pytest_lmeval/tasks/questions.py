@@ -49,6 +49,16 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Interview:
+    """One document as it is asked: its row, its rendered examples, the question and the requests."""
+
+    document: Document
+    shots: tuple[Shot, ...]
+    question: Question
+    requests: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TaskShape:
     """What kind of task it is, decided on the first document as the reference does."""
 

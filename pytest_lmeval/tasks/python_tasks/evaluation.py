@@ -13,7 +13,7 @@ from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.python_tasks.asking import Part, conversation, plain
 from pytest_lmeval.tasks.python_tasks.metrics import ClassMetrics
 from pytest_lmeval.tasks.python_tasks.opening import open_task
-from pytest_lmeval.tasks.questions import content_hash
+from pytest_lmeval.tasks.questions import Interview, Question, content_hash
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.task_hash import task_hash
 from pytest_lmeval.tasks.templates import explain
@@ -63,7 +63,7 @@ class PythonEvaluation:
             metrics=tuple(metrics),
             main_metric=self._main(metrics),
             items=tuple(self._items(rows)),
-            settings=self._settings(),
+            settings=self.settings,
             tokens=sum(answer.tokens for group in answers.values() for answer in group),
             seconds=seconds,
             warnings=tuple(
@@ -78,6 +78,39 @@ class PythonEvaluation:
             },
             alias=self.spec.task_alias,
         )
+
+    @property
+    def total(self) -> int:
+        """How many documents the evaluated split has."""
+        return len(self._documents)
+
+    @property
+    def selected(self) -> int:
+        """How many documents are asked."""
+        return len(self._by_document())
+
+    @property
+    def settings(self) -> TaskSettings:
+        """How the task is run: what a result is comparable by."""
+        config = self._task.config
+        return TaskSettings(
+            dataset=self._task.DATASET_PATH or config.dataset_path or "custom",
+            dataset_config=self._task.DATASET_NAME or config.dataset_name,
+            split="test" if self._task.has_test_docs() else "validation",
+            num_fewshot=config.num_fewshot or 0,
+            seed=self._options.seed,
+            limit=self._options.limit.text if self._options.limit else None,
+            output_type="+".join(self.parts),
+            generation=dict(self._options.generation_kwargs) or None,
+            task_hash=task_hash(self.spec),
+            version=None if getattr(self._task, "VERSION", None) is None else str(self._task.VERSION),
+        )
+
+    def interviews(self, ids: Iterator[int]) -> Iterator[Interview]:
+        """Yield each document with what is asked about it; its examples are inside the contexts."""
+        for index, instances in self._by_document().items():
+            document, requests = self._documents[index], Part(self.spec, instances, self._options.seed).requests(ids)
+            yield Interview(document, (), self._question(index, instances), tuple(requests))
 
     def _built(self) -> Iterator[Any]:
         """Build every document's instances: the examples come from one stream, whichever documents are asked."""
@@ -141,23 +174,36 @@ class PythonEvaluation:
 
     def _items(self, rows: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> Iterator[ItemResult]:
         for index, instances in self._by_document().items():
-            document = self._documents[index]
-            target = self._target(document)
+            question = self._question(index, instances)
             scores: dict[str, float] = {}
             for filter_name, scored in rows.items():
                 for name, value in scored[index].items():
                     scores.update(self._metrics.per_document(metric_key(name, filter_name), name, value))
             yield ItemResult(
                 index=index,
-                document_hash=content_hash(document),
-                prompt_hash=content_hash([plain(instance.args) for instance in instances]),
-                target_hash=content_hash(target),
+                document_hash=question.document_hash,
+                prompt_hash=question.prompt_hash,
+                target_hash=question.target_hash,
                 scores=scores,
                 margin=None,
-                prompt=str(instances[0].args[0])[-_TAIL:],
-                target=str(target),
+                prompt=question.prompt_tail,
+                target=str(question.gold),
                 answer=str(instances[0].resps[0]),
             )
+
+    def _question(self, index: int, instances: Sequence[Any]) -> Question:
+        document = self._documents[index]
+        target = self._target(document)
+        return Question(
+            index=index,
+            calls=len(instances),
+            choices=(),
+            gold=target,
+            prompt_tail=str(instances[0].args[0])[-_TAIL:],
+            document_hash=content_hash(document),
+            prompt_hash=content_hash([plain(instance.args) for instance in instances]),
+            target_hash=content_hash(target),
+        )
 
     def _target(self, document: Any) -> Any:
         try:
@@ -168,18 +214,3 @@ class PythonEvaluation:
     def _main(self, metrics: Sequence[MetricValue]) -> str:
         keys = [metric.key for metric in metrics]
         return next((key for key in (*(self.spec.gate or ()), "acc_norm", "acc") if key in keys), keys[0])
-
-    def _settings(self) -> TaskSettings:
-        config = self._task.config
-        return TaskSettings(
-            dataset=self._task.DATASET_PATH or config.dataset_path or "custom",
-            dataset_config=self._task.DATASET_NAME or config.dataset_name,
-            split="test" if self._task.has_test_docs() else "validation",
-            num_fewshot=config.num_fewshot or 0,
-            seed=self._options.seed,
-            limit=self._options.limit.text if self._options.limit else None,
-            output_type="+".join(self.parts),
-            generation=dict(self._options.generation_kwargs) or None,
-            task_hash=task_hash(self.spec),
-            version=None if getattr(self._task, "VERSION", None) is None else str(self._task.VERSION),
-        )
