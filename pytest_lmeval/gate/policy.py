@@ -23,7 +23,7 @@ from typing import Any
 
 from pytest_lmeval.errors import UserError
 
-_RULE_KEYS = ("min", "max", "tolerance")
+RULE_KEYS = ("min", "max", "tolerance")
 
 
 class GateSyntaxError(UserError, ValueError):
@@ -137,9 +137,9 @@ def _rule(value: object, path: str) -> MetricRule:
     if not isinstance(value, Mapping):
         return MetricRule(bare=_number(value, path, "a number or a mapping of min, max, tolerance"))
     for key in value:
-        if key not in _RULE_KEYS:
-            raise GateSyntaxError(f"{path}.{key}", _unknown(key, _RULE_KEYS))
-    numbers = {key: _number(value[key], f"{path}.{key}", "a number") for key in _RULE_KEYS if key in value}
+        if key not in RULE_KEYS:
+            raise GateSyntaxError(f"{path}.{key}", _unknown(key, RULE_KEYS))
+    numbers = {key: _number(value[key], f"{path}.{key}", "a number") for key in RULE_KEYS if key in value}
     rule = MetricRule(minimum=numbers.get("min"), maximum=numbers.get("max"), tolerance=numbers.get("tolerance"))
     _check_bounds(rule, path)
     return rule

@@ -11,7 +11,7 @@ from pytest_lmeval.tasks.aggregation import mean, pooled_stderr, unweighted_stde
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import TaskDocument
 
-_KEYS = {"group", "group_alias", "task", "tag", "aggregate_metric_list", "metadata", "gate", "include"}
+GROUP_KEYS = {"group", "group_alias", "task", "tag", "aggregate_metric_list", "metadata", "gate", "include"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +79,18 @@ def parse_group(document: TaskDocument) -> GroupSpec:
         group=name,
         alias=None if data.get("group_alias") is None else str(data["group_alias"]),
         members=members,
-        aggregates=tuple(_aggregate(document, entry) for entry in data.get("aggregate_metric_list") or ()),
-        overrides={k: v for k, v in data.items() if k not in _KEYS},
+        aggregates=_aggregates(document, data.get("aggregate_metric_list")),
+        overrides={k: v for k, v in data.items() if k not in GROUP_KEYS},
         gate=data.get("gate"),
         document=document,
     )
+
+
+def _aggregates(document: TaskDocument, given: Any) -> tuple[Aggregate, ...]:
+    entries = [given] if isinstance(given, Mapping) else given or []
+    if not isinstance(entries, list):
+        raise document.error(f"aggregate_metric_list: expected a list, found {given!r}", "aggregate_metric_list")
+    return tuple(_aggregate(document, entry) for entry in entries)
 
 
 def _aggregate(document: TaskDocument, entry: Any) -> Aggregate:

@@ -19,6 +19,9 @@ OUTPUT_TYPES = ("generate_until", "loglikelihood", "loglikelihood_rolling", "mul
 # Read, kept for the record, and without effect; so they are in the reference.
 IGNORED_KEYS = ("should_decontaminate", "doc_to_decontamination_query", "use_prompt")
 
+# What we read of a Python task; its other keys are for its class.
+CLASS_KEYS = ("task", "task_alias", "tag", "gate", "metadata", "unsafe_code")
+
 Field = str | int | float | Sequence[Any] | Mapping[str, Any] | FunctionReference | None
 
 
@@ -153,8 +156,7 @@ def _of_class(document: TaskDocument, data: Mapping[str, Any]) -> dict[str, Any]
     """Keep what we need to know of a Python task."""
     if not isinstance(data["class"], FunctionReference):
         raise document.error(f"class: expected !function module.Class, found {_shown(data['class'])}", "class")
-    ours = ("task", "task_alias", "tag", "gate", "metadata", "unsafe_code")
-    return {key: data[key] for key in ours if key in data}
+    return {key: data[key] for key in CLASS_KEYS if key in data}
 
 
 def unknown_key(key: str, known: set[str]) -> str:

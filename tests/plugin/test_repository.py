@@ -78,6 +78,6 @@ def test_the_wheel_carries_the_tasks(wheel: set[str]) -> None:
 
 
 def test_the_wheel_carries_the_package_and_nothing_else(wheel: set[str]) -> None:
-    assert {"pytest_lmeval/py.typed", "pytest_lmeval/plugin.py"} <= wheel
+    assert {f"pytest_lmeval/{name}" for name in ("py.typed", "plugin.py", "schema/task.schema.json")} <= wheel
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"pytest_lmeval"}
     assert not [name for name in wheel if "tests/" in name or "/test_" in name or name.endswith(".pyc")]

@@ -1,0 +1,1 @@
+"""A JSON Schema of task files, for editors: generated from the dataclasses that the files are read into."""
