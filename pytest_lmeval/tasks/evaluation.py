@@ -19,6 +19,7 @@ from pytest_lmeval.tasks.consent import check_consent, code_allowed
 from pytest_lmeval.tasks.datasets import TaskDatasets
 from pytest_lmeval.tasks.documents import DocumentStore
 from pytest_lmeval.tasks.fewshot import draw
+from pytest_lmeval.tasks.gate_metrics import check_gate_metrics
 from pytest_lmeval.tasks.generation import effective_kwargs, generation_settings
 from pytest_lmeval.tasks.metrics import metrics_of
 from pytest_lmeval.tasks.options import EvaluationOptions
@@ -45,6 +46,7 @@ class Evaluation:
         with code_allowed(spec, options):
             self._metrics = metrics_of(spec)
             self._pipelines = filters.pipelines(spec)
+        check_gate_metrics(spec, self._metrics, self._pipelines)
         reader = FieldReader(documents.columns, has_choices=spec.doc_to_choice is not None)
         self._shape = self._shape_of(reader)
         self._scorer = Scorer(spec, self._shape, self._metrics)

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from pytest_lmeval.errors import DatasetError
+from pytest_lmeval.suggestions import nearest
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.templates import call_for
 from pytest_lmeval.tasks.yaml_loader import FunctionReference
@@ -56,9 +57,9 @@ def _drawn(spec: TaskSpec, pool: Rows, documents: Rows, count: int, seed: int) -
             return _checked(spec, _keys(pool), _keys(documents), count, stream)
         drawn = [tuple(stream.sample(range(len(pool)), count)) for _ in documents]
     else:
-        raise spec.document.error(
-            f"fewshot_config.sampler: expected 'default' or 'first_n', found {sampler}", "fewshot_config"
-        )
+        hint = nearest(sampler, ("default", "first_n"))
+        problem = f"fewshot_config.sampler: expected 'default' or 'first_n', found {sampler}{'.' if hint else ''}{hint}"
+        raise spec.document.error(problem, "fewshot_config", "sampler")
     if not checked and pool is not documents:
         return drawn
     return _without_own(_keys(pool), _keys(documents), drawn, None if sampler == "first_n" else seed)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
+from pytest_lmeval.suggestions import missing_key
 from pytest_lmeval.tasks.aggregation import mean, pooled_stderr, unweighted_stderr
-from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.tasks.gates import check_gate
+from pytest_lmeval.tasks.spec import TASK_KEYS, TaskSpec, unknown_key
 from pytest_lmeval.tasks.yaml_loader import TaskDocument
 
 GROUP_KEYS = {"group", "group_alias", "task", "tag", "aggregate_metric_list", "metadata", "gate", "include"}
+_AGGREGATE_KEYS = ("metric", "aggregation", "weight_by_size", "filter_list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,8 @@ def parse_group(document: TaskDocument) -> GroupSpec:
     members = [members] if isinstance(members, str) else members
     if not isinstance(members, list) or not members:
         raise document.error("task: expected a list of the group's tasks", "task")
+    _check_keys(document)
+    check_gate(document)
     return GroupSpec(
         group=name,
         alias=None if data.get("group_alias") is None else str(data["group_alias"]),
@@ -86,16 +91,33 @@ def parse_group(document: TaskDocument) -> GroupSpec:
     )
 
 
+def _check_keys(document: TaskDocument) -> None:
+    """What is not a group's own key changes its tasks, so it must be one of theirs."""
+    for key in document.data:
+        if key not in GROUP_KEYS and key not in TASK_KEYS:
+            raise document.error(unknown_key(key, {*GROUP_KEYS, *TASK_KEYS}), key)
+
+
 def _aggregates(document: TaskDocument, given: Any) -> tuple[Aggregate, ...]:
     entries = [given] if isinstance(given, Mapping) else given or []
     if not isinstance(entries, list):
         raise document.error(f"aggregate_metric_list: expected a list, found {given!r}", "aggregate_metric_list")
-    return tuple(_aggregate(document, entry) for entry in entries)
+    return tuple(_at(document, place, entry) for place, entry in enumerate(entries))
+
+
+def _at(document: TaskDocument, place: int, entry: Any) -> Aggregate:
+    with document.reading("aggregate_metric_list", place):
+        return _aggregate(document, entry)
 
 
 def _aggregate(document: TaskDocument, entry: Any) -> Aggregate:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("metric"), str):
-        raise document.error(f"aggregate_metric_list: expected a metric, found {entry!r}", "aggregate_metric_list")
+        problem = f"aggregate_metric_list: expected a metric, found {entry!r}{missing_key('metric', entry)}"
+        raise document.error(problem, "aggregate_metric_list")
+    for key in entry:
+        if key not in _AGGREGATE_KEYS:
+            problem = f"aggregate_metric_list: {unknown_key(str(key), _AGGREGATE_KEYS)}"
+            raise document.error(problem, "aggregate_metric_list")
     if entry.get("aggregation", "mean") != "mean":
         raise document.error("aggregate_metric_list: the only aggregation is mean", "aggregate_metric_list")
     filters = entry.get("filter_list")

@@ -6,12 +6,13 @@ The keys are those of lm-evaluation-harness 0.4.13 (its ``TaskConfig``); the onl
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_lmeval.suggestions import nearest, suggestion
+from pytest_lmeval.tasks.gates import check_gate
 from pytest_lmeval.tasks.yaml_loader import FunctionReference, TaskDocument
 
 OUTPUT_TYPES = ("generate_until", "loglikelihood", "loglikelihood_rolling", "multiple_choice")
@@ -109,6 +110,9 @@ class TaskSpec:
         return None if version is None else str(version)
 
 
+#: Every key of a task.
+TASK_KEYS = frozenset({f.name for f in dataclasses.fields(TaskSpec)} - {"document", "python_class"} | {*IGNORED_KEYS})
+
 _NEEDED_FOR_SHOTS = ("sampler", "doc_to_text", "doc_to_target", "fewshot_delimiter", "target_delimiter")
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -137,7 +141,7 @@ def parse_task(document: TaskDocument) -> TaskSpec:
     python_class = data.get("class")
     if python_class is not None:
         data = _of_class(document, data)
-    known = {f.name for f in dataclasses.fields(TaskSpec)} - {"document", "python_class"}
+    known = TASK_KEYS - set(IGNORED_KEYS)
     for key, value in data.items():
         if key not in known:
             raise document.error(unknown_key(key, known), key)
@@ -147,6 +151,7 @@ def parse_task(document: TaskDocument) -> TaskSpec:
     if not isinstance(data.get("task"), str):
         raise document.error(f"task: expected a name, found {data.get('task')!r}", "task")
     _check_output_type(document, data)
+    check_gate(document)
     data["tag"] = _tags(document, data.get("tag"))
     data["fewshot_config"] = _fewshot(document, data)
     return TaskSpec(document=document, python_class=python_class, **data)
@@ -159,11 +164,9 @@ def _of_class(document: TaskDocument, data: Mapping[str, Any]) -> dict[str, Any]
     return {key: data[key] for key in CLASS_KEYS if key in data}
 
 
-def unknown_key(key: str, known: set[str]) -> str:
+def unknown_key(key: str, known: Collection[str]) -> str:
     """Word the complaint about an unknown key, with the nearest known one."""
-    near = difflib.get_close_matches(key, sorted(known), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else f" Known keys: {', '.join(sorted(known))}."
-    return f"unknown key {key!r}.{hint}"
+    return f"unknown key {key!r}.{suggestion(key, known, 'Known keys')}"
 
 
 def _check_type(document: TaskDocument, key: str, value: Any) -> None:
@@ -184,7 +187,9 @@ def _check_output_type(document: TaskDocument, data: Mapping[str, Any]) -> None:
     output_type = data.get("output_type", "generate_until")
     if output_type not in OUTPUT_TYPES:
         expected = ", ".join(OUTPUT_TYPES)
-        raise document.error(f"output_type: expected one of {expected}, found {output_type!r}", "output_type")
+        hint = nearest(output_type, OUTPUT_TYPES)
+        problem = f"output_type: expected one of {expected}, found {output_type!r}{'.' if hint else ''}{hint}"
+        raise document.error(problem, "output_type")
     if data.get("repeats", 1) < 1:
         raise document.error(f"repeats: expected 1 or more, found {data['repeats']}", "repeats")
     if data.get("num_fewshot", 0) < 0:
@@ -204,7 +209,7 @@ def _fewshot(document: TaskDocument, data: Mapping[str, Any]) -> FewshotSpec:
     known = {f.name for f in dataclasses.fields(FewshotSpec)}
     for key in own:
         if key not in known:
-            raise document.error(f"fewshot_config: {unknown_key(key, known)}", "fewshot_config")
+            raise document.error(f"fewshot_config: {unknown_key(key, known)}", "fewshot_config", key)
     inherited = {key: data[key] for key in known - {"split", "sampler"} if key in data}
     if "fewshot_split" in data:
         inherited["split"] = data["fewshot_split"]

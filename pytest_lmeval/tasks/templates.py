@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import traceback
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
 from pytest_lmeval.errors import LMEvalError
+from pytest_lmeval.suggestions import listed, nearest
 from pytest_lmeval.tasks.functions import resolve
 from pytest_lmeval.tasks.spec import Field
 from pytest_lmeval.tasks.yaml_loader import FunctionReference, TaskDocument
@@ -154,11 +156,28 @@ def explain(source: TaskDocument, field: str, error: Exception, document: Docume
         field, error = error.name, error.error
     if isinstance(error, LMEvalError):
         return error
-    columns = ", ".join(document)
+    columns = listed(map(str, document))
+    number = _template_line(error)
+    where = "" if number is None or number == 1 else f" (line {number} of the template)"
     if isinstance(error, jinja2.UndefinedError):
-        problem = f"{field}: {error.message}; the document has the columns {columns}"
+        hint = _likely_column(str(error.message), document)
+        problem = f"{field}: {error.message}{where}.{hint} The document has the columns {columns}"
     elif isinstance(error, jinja2.TemplateSyntaxError):
-        problem = f"{field}: not a valid template: {error.message} (line {error.lineno} of the template)"
+        problem = f"{field}: not a valid template: {error.message}{where}"
     else:
-        problem = f"{field}: {type(error).__name__}: {error} (columns of the document: {columns})"
-    return source.error(problem, field)
+        problem = f"{field}: {type(error).__name__}: {error}{where} (columns of the document: {columns})"
+    return source.error(problem, field, text_line=number)
+
+
+def _likely_column(message: str, document: Document) -> str:
+    """Ask for the nearest column, where the message names a variable."""
+    name = re.match(r"'(\w+)' is undefined", message)
+    return nearest(name[1], map(str, document)) if name else ""
+
+
+def _template_line(error: Exception) -> int | None:
+    """Return the line of the template on which it failed: Jinja makes its traceback one of the template's lines."""
+    if isinstance(error, jinja2.TemplateSyntaxError):
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == "<template>"), None)

@@ -6,7 +6,8 @@ An include is a file next to the includer, or, as ``lm_eval:arc/arc_easy.yaml``,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 from pytest_lmeval.errors import TaskFileError
+from pytest_lmeval.tasks.lines import line_of, line_of_text
 from pytest_lmeval.tasks.sources import LM_EVAL_REQUIREMENT, lm_eval_tasks
 
 # libyaml parses about eight times faster than the pure-Python loader; both are safe loaders.
@@ -45,10 +47,26 @@ class TaskDocument:
     data: Mapping[str, Any]
     lines: Mapping[str, tuple[Path, int]] = field(default_factory=dict)
 
-    def error(self, problem: str, key: str | None = None) -> TaskFileError:
-        """Make the error that points at ``key`` (or at the file)."""
+    def error(
+        self, problem: str, key: str | None = None, *inside: str | int, text_line: int | None = None
+    ) -> TaskFileError:
+        """Make the error that points at ``key`` (or the file), at what is ``inside`` it, or at a line of its text."""
         path, line = self.lines.get(key or "", (self.path, None))
+        if key in self.lines and inside:
+            line = line_of(path, (key, *inside)) or line
+        if key in self.lines and text_line is not None:
+            line = line_of_text(path, (key, *inside), text_line) or line
         return TaskFileError(path, line, problem)
+
+    @contextmanager
+    def reading(self, key: str, *inside: str | int) -> Iterator[None]:
+        """Let errors that point at ``key`` point at the entry ``inside`` it that is being read."""
+        try:
+            yield
+        except TaskFileError as error:
+            if (error.path, error.line) != self.lines.get(key):
+                raise
+            raise self.error(error.problem, key, *inside) from error.__cause__
 
 
 def read_task_file(path: Path) -> TaskDocument | None:

@@ -136,7 +136,7 @@ def test_of_a_large_group_some_are_shown(project: Project) -> None:
         ("", "--lm-preview: expected a task's name or file, as in --lm-preview=hellaswag:5"),
         ("tasks/absent.yaml", "tasks/absent.yaml: cannot be read: No such file or directory"),
         ("tasks/part.yaml", "--lm-preview=tasks/part.yaml: the file names no task and no group; *"),
-        ("tasks/typo.yaml", "tasks/typo.yaml:2: doc_to_text: * is undefined; *"),
+        ("tasks/typo.yaml", "tasks/typo.yaml:2: doc_to_text: * is undefined. *"),
         ("tasks/code.yaml", "tasks/code.yaml:2: doc_to_text: KeyError: 'where'*"),
         ("tasks/python.yaml", "tasks/python.yaml:1: class: expected !function module.Class, found str 'Some'"),
         ("tasks/nodata.yaml", "tasks/nodata.yaml:*: there is no file 'absent.jsonl' next to the task file"),

@@ -261,11 +261,11 @@ def choices_second(doc):
         ("metric_list", "[{metric: !function utils.absent, aggregation: mean}]", "has no 'absent'"),
         ("metric_list", "[{metric: !function utils.fail, aggregation: mean}]", "metric_list: KeyError: 'label'"),
         ("doc_to_text", "!function utils.fail_second", "doc_to_text: KeyError: 'red and blue'"),
-        ("doc_to_text", "'{{answer.missing}}'", "has no attribute 'missing'; the document has the columns question, c"),
+        ("doc_to_text", "'{{answer.missing}}'", "has no attribute 'missing'. The document has the columns question, c"),
         ("doc_to_text", "'{{answer'", "doc_to_text: not a valid template: unexpected end of template"),
         ("doc_to_target", "!function utils.target_second", "doc_to_target: KeyError: 'red and blue'"),
-        ("description", "'{{nothing}}'", "description: 'nothing' is undefined; the document has the columns question"),
-        ("gen_prefix", "'{{nothing}}'", "gen_prefix: 'nothing' is undefined; the document has the columns question"),
+        ("description", "'{{nothing}}'", "description: 'nothing' is undefined. The document has the columns question"),
+        ("gen_prefix", "'{{nothing}}'", "gen_prefix: 'nothing' is undefined. The document has the columns question"),
     ],
     ids=lambda value: None,
 )
@@ -277,6 +277,28 @@ def test_what_fails_is_located(tmp_path: Path, field: str, value: str, message: 
         scored(spec, ["a", "b", "c"])
     assert message in caught.value.problem
     assert caught.value.line == spec.document.lines[field][1]
+
+
+@pytest.mark.parametrize(
+    ("template", "message", "line"),
+    [
+        (
+            "|\n  Question:\n  {{questoin}}\n",
+            "'questoin' is undefined (line 2 of the template). Did you mean 'quest",
+            3,
+        ),
+        ("|\n  {% if %}\n  {{question}}\n", "not a valid template: Expected an expression", 2),
+        ("|\n  a\n  {{question\n", "not a valid template: unexpected end of template", 3),
+        ('"a\\n{{questoin}}"\n', "'questoin' is undefined (line 2 of the template)", 1),
+    ],
+    ids=["undefined", "first-line", "second-line", "not-in-lines"],
+)
+def test_a_line_of_a_template_is_located(tmp_path: Path, template: str, message: str, line: int) -> None:
+    spec = small_task(tmp_path, {"doc_to_text": None}, tail=f"doc_to_text: {template}")
+    with pytest.raises(TaskFileError) as caught:
+        asked(spec)
+    assert message in caught.value.problem
+    assert caught.value.line == spec.document.lines["doc_to_text"][1] + line - 1
 
 
 def test_choices_that_fail_are_located(tmp_path: Path) -> None:
@@ -343,7 +365,7 @@ def hashes(folder: Path, change: dict[str, Any], row: dict[str, Any], **options:
         ({"doc_to_target": "{{answer}}."}, {}, {}, "target task"),
         ({"generation_kwargs": {"until": ["x"]}}, {}, {}, "prompt task"),
         ({}, {}, {"generation_kwargs": {"max_gen_toks": 9}}, "prompt"),
-        ({"gate": {"acc": 0.5}, "task_alias": "A", "tag": "t", "metadata": {"version": 2}}, {}, {}, ""),
+        ({"gate": {"exact_match": 0.5}, "task_alias": "A", "tag": "t", "metadata": {"version": 2}}, {}, {}, ""),
     ],
 )  # fmt: skip
 def test_hashes_tell_what_changed(

@@ -69,3 +69,9 @@ def test_an_unknown_sampler(tmp_path: Path) -> None:
     with pytest.raises(TaskFileError, match="expected 'default' or 'first_n', found balanced") as caught:
         draw(spec(tmp_path, "fewshot_config: {sampler: balanced}\n"), POOL, [{}], 1, 5)
     assert caught.value.line == 3
+
+
+def test_the_likely_sampler_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(TaskFileError, match=r"found first\. Did you mean 'first_n'\?") as caught:
+        draw(spec(tmp_path, "fewshot_config:\n  split: train\n  sampler: first\n"), POOL, [{}], 1, 5)
+    assert caught.value.line == 5

@@ -9,7 +9,7 @@ from pytest_lmeval.errors import TaskFileError
 from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
 from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.groups import Group, aggregate, parse_group
-from pytest_lmeval.tasks.yaml_loader import TaskDocument
+from pytest_lmeval.tasks.yaml_loader import TaskDocument, read_task_file
 
 from .making import write
 
@@ -130,6 +130,24 @@ def test_the_groups_hash_is_that_of_its_leaves_in_any_order() -> None:
             3,
             "aggregate_metric_list: the only aggregation is mean",
         ),
+        (
+            "group: g\ntask: t\naggregate_metric_list:\n  - metric: acc\n  - {metric: f1, weigth_by_size: true}\n",
+            5,
+            "aggregate_metric_list: unknown key 'weigth_by_size'. Did you mean 'weight_by_size'?",
+        ),
+        (
+            "group: g\ntask: t\naggregate_metric_list:\n  - {metrc: acc}\n",
+            4,
+            "aggregate_metric_list: expected a metric",
+        ),
+        ("group: g\ntask: t\naggregate_metric_list: acc\n", 3, "aggregate_metric_list: expected a list, found 'acc'"),
+        (
+            "group: g\ntask: t\naggregate_metrics_list: []\n",
+            3,
+            "unknown key 'aggregate_metrics_list'. Did you mean 'aggregate_metric_list'?",
+        ),
+        ("group: g\ntask: t\nnum_fewshto: 3\n", 3, "unknown key 'num_fewshto'. Did you mean 'num_fewshot'?"),
+        ("group: g\ntask: t\ngate:\n  acc:\n    mim: 3\n", 5, "gate.acc.mim: unknown key 'mim'"),
     ],
     ids=lambda value: None,
 )
@@ -140,3 +158,9 @@ def test_mistakes_are_located(tmp_path: Path, text: str, line: int | None, messa
         catalogue.load(document)
     assert caught.value.problem.startswith(message)
     assert caught.value.line == line
+
+
+def test_a_single_metric_needs_no_list(tmp_path: Path) -> None:
+    document = read_task_file(write(tmp_path / "g.yaml", "group: g\ntask: t\naggregate_metric_list: {metric: acc}\n"))
+    assert document is not None
+    assert [entry.metric for entry in parse_group(document).aggregates] == ["acc"]

@@ -102,7 +102,7 @@ def test_mistakes_are_located(tmp_path: Path, metric_list: list[Any], message: s
     with pytest.raises(TaskFileError) as caught:
         metrics_of(spec)
     assert message in caught.value.problem
-    assert caught.value.line == spec.document.lines["metric_list"][1]
+    assert caught.value.line == spec.document.lines["metric_list"][1] + 1
 
 
 def test_an_own_metric_needs_an_aggregation(tmp_path: Path) -> None:

@@ -288,5 +288,8 @@ def test_an_int_answer_without_choices_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_missing_in_a_template_is_named_with_the_columns(tmp_path: Path) -> None:
     spec = small_task(tmp_path, {"doc_to_text": "{{questoin}}"})
-    with pytest.raises(TaskFileError, match=r"'questoin' is undefined; the document has the columns question, choices"):
+    with pytest.raises(
+        TaskFileError,
+        match=r"'questoin' is undefined. Did you mean 'question'\? The document has the columns question, choices",
+    ):
         asked(spec)

@@ -50,6 +50,10 @@ def test_every_key_of_the_reference_is_read(tmp_path: Path) -> None:
         ("metric_list: {metric: acc}\n", "metric_list: expected list, found dict {'metric': 'acc'}"),
         ("filter_list: none\n", "filter_list: expected list, found str 'none'"),
         ("output_type: multiple-choice\n", "output_type: expected one of generate_until, loglikelihood, logl"),
+        (
+            "output_type: multiple_choise\n",
+            "output_type: expected one of generate_until, loglikelihood, loglikelihood_",
+        ),
         ("tag: [1]\n", "tag: expected a name or a list of names, found list [1]"),
         ("tag: {a: 1}\n", "tag: expected a name or a list of names, found dict {'a': 1}"),
         ("gate: 0.5\n", "gate: expected mapping, found float 0.5"),
@@ -67,6 +71,11 @@ def test_mistakes_are_at_their_line(tmp_path: Path, text: str, message: str) -> 
     assert len(caught.value.problem) < 800
 
 
+def test_the_likely_output_type_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(TaskFileError, match=r"found 'multiple_choise'\. Did you mean 'multiple_choice'\?$"):
+        spec(tmp_path, "output_type: multiple_choise\n")
+
+
 @pytest.mark.parametrize("text", ["task: 3\n", "task: [a]\n", "task:\n"])
 def test_a_task_needs_a_name(tmp_path: Path, text: str) -> None:
     with pytest.raises(TaskFileError, match="task: expected a name, found"):
@@ -76,6 +85,12 @@ def test_a_task_needs_a_name(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(("text", "tags"), [("tag: a\n", ("a",)), ("tag: [a, b]\n", ("a", "b")), ("tag:\n", ())])
 def test_tags(tmp_path: Path, text: str, tags: tuple[str, ...]) -> None:
     assert spec(tmp_path, text).tag == tags
+
+
+def test_a_mistake_inside_a_key_is_at_its_own_line(tmp_path: Path) -> None:
+    with pytest.raises(TaskFileError, match="unknown key 'smpler'") as caught:
+        spec(tmp_path, "fewshot_config:\n  split: train\n  smpler: x\n")
+    assert caught.value.line == 4
 
 
 def test_null_is_the_default(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_lmeval.errors import LMEvalError
+from pytest_lmeval.suggestions import missing_key, suggestion
 from pytest_lmeval.tasks.filters.base import Documents, Filter
 from pytest_lmeval.tasks.filters.extraction import multi_choice_regex, regex
 from pytest_lmeval.tasks.filters.selection import majority_vote, take_first, take_first_k
@@ -43,18 +45,27 @@ def pipelines(spec: TaskSpec) -> dict[str, Filter]:
     """Build the task's pipelines by name; without ``filter_list`` it is ``none``: the first response."""
     if spec.filter_list is None:
         return {"none": take_first()}
-    return {_name(spec, entry): _pipeline(spec, entry) for entry in spec.filter_list}
+    return dict(_at(spec, place, entry) for place, entry in enumerate(spec.filter_list))
+
+
+def _at(spec: TaskSpec, place: int, entry: Mapping[str, Any]) -> tuple[str, Filter]:
+    with spec.document.reading("filter_list", place):
+        return _name(spec, entry), _pipeline(spec, place, entry)
 
 
 def _name(spec: TaskSpec, entry: Mapping[str, Any]) -> str:
     name = entry.get("name") if isinstance(entry, Mapping) else None
     if not isinstance(name, str) or not isinstance(entry.get("filter"), list):
-        raise _error(spec, f"expected name and filter, found {entry!r}")
+        hint = missing_key("name", entry) or missing_key("filter", entry)
+        raise _error(spec, f"expected name and filter, found {entry!r}{hint}")
     return name
 
 
-def _pipeline(spec: TaskSpec, entry: Mapping[str, Any]) -> Filter:
-    steps = [_step(spec, step) for step in entry["filter"]]
+def _pipeline(spec: TaskSpec, place: int, entry: Mapping[str, Any]) -> Filter:
+    steps = []
+    for number, step in enumerate(entry["filter"]):
+        with spec.document.reading("filter_list", place, "filter", number):
+            steps.append(_step(spec, step))
 
     def run(responses: Any, documents: Documents) -> Any:
         for step in steps:
@@ -77,13 +88,28 @@ def _step(spec: TaskSpec, step: Mapping[str, Any]) -> Filter:
     if function not in FILTERS:
         own = registered(spec, "filter", str(function))
         if own is None:
-            known = ", ".join(sorted((*FILTERS, "custom")))
-            raise _error(spec, f"unknown filter {function!r}. Known filters: {known}")
+            raise _unknown(spec, step)
         return _of_class(spec, str(function), own, arguments)
+    _check_arguments(spec, function, arguments)
     try:
         return FILTERS[function](**arguments)
     except (TypeError, re.error) as error:
         raise _error(spec, f"{function}: {error}") from None
+
+
+def _check_arguments(spec: TaskSpec, function: str, arguments: Mapping[str, Any]) -> None:
+    known = inspect.signature(FILTERS[function]).parameters
+    for name in arguments:
+        if name not in known:
+            hint = suggestion(name, known, "Its arguments") if known else " It has none."
+            raise _error(spec, f"{function} has no argument {name!r}.{hint}")
+
+
+def _unknown(spec: TaskSpec, step: Mapping[str, Any]) -> LMEvalError:
+    if "function" not in step:
+        return _error(spec, f"expected a mapping with 'function', found {step!r}{missing_key('function', step)}")
+    function = step["function"]
+    return _error(spec, f"unknown filter {function!r}.{suggestion(function, (*FILTERS, 'custom'), 'Known filters')}")
 
 
 def _custom(spec: TaskSpec, given: Any) -> Filter:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from pytest_lmeval.errors import LMEvalError, UserError
+from pytest_lmeval.suggestions import missing_key, suggestion
 from pytest_lmeval.tasks.aggregation import AGGREGATIONS, Aggregation, Gaps
 from pytest_lmeval.tasks.functions import resolve
 from pytest_lmeval.tasks.metrics import evaluated
@@ -69,7 +70,12 @@ def metrics_of(spec: TaskSpec) -> dict[str, Metric]:
     Raises TaskFileError for names and arguments that do not exist, UserError for a package that is missing.
     """
     entries = spec.metric_list or [{"metric": name} for name in _DEFAULTS[spec.output_type]]
-    return {m.name: m for m in (_metric(spec, entry) for entry in entries)}
+    return {m.name: m for m in (_at(spec, place, entry) for place, entry in enumerate(entries))}
+
+
+def _at(spec: TaskSpec, place: int, entry: Mapping[str, Any]) -> Metric:
+    with spec.document.reading("metric_list", place):
+        return _metric(spec, entry)
 
 
 def repeated(spec: TaskSpec) -> dict[str, int]:
@@ -85,7 +91,7 @@ def _qualified(metric: Any) -> str:
 
 def _metric(spec: TaskSpec, entry: Mapping[str, Any]) -> Metric:
     if not isinstance(entry, Mapping) or "metric" not in entry:
-        raise _error(spec, f"each entry needs a 'metric', found {entry!r}")
+        raise _error(spec, f"each entry needs a 'metric', found {entry!r}{missing_key('metric', entry)}")
     given = entry["metric"]
     function = resolve(given) if isinstance(given, FunctionReference) else None
     name = function.__name__ if function else str(given)
@@ -134,7 +140,8 @@ def _checked(spec: TaskSpec, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     known = [name for name, p in inspect.signature(exact_match).parameters.items() if p.kind is p.KEYWORD_ONLY]
     for name in arguments:
         if name not in known:
-            raise _error(spec, f"exact_match has no argument {name!r}; it has {', '.join(known)}")
+            hint = suggestion(name, known, "Its arguments")
+            raise _error(spec, f"exact_match has no argument {name!r}.{hint}")
     return arguments
 
 
@@ -164,9 +171,9 @@ def _from_evaluate(spec: TaskSpec, name: str, asked_for: bool) -> Callable[..., 
 
 
 def _unknown(spec: TaskSpec, name: str) -> LMEvalError:
-    known = ", ".join(sorted({*KNOWN, *(evaluated.NATIVE if spec.output_type == "generate_until" else ())}))
+    known = {*KNOWN, *(evaluated.NATIVE if spec.output_type == "generate_until" else ())}
     others = "hf_evaluate: true finds others in the evaluate package"
-    return _error(spec, f"unknown metric {name!r}. Known metrics: {known}; {others}")
+    return _error(spec, f"unknown metric {name!r}.{suggestion(name, known, 'Known metrics')} ({others})")
 
 
 def _aggregation(spec: TaskSpec, metric: str, given: Any) -> Aggregation:
@@ -178,8 +185,8 @@ def _aggregation(spec: TaskSpec, metric: str, given: Any) -> Aggregation:
     if name not in AGGREGATIONS:
         own = registered(spec, "aggregation", str(name))
         if own is None:
-            known = ", ".join(sorted(AGGREGATIONS))
-            raise _error(spec, f"unknown aggregation {name!r} of {metric}. Known aggregations: {known}")
+            hint = suggestion(name, AGGREGATIONS, "Known aggregations")
+            raise _error(spec, f"unknown aggregation {name!r} of {metric}.{hint}")
         return Aggregation(str(name), own, gaps=Gaps.PASSED)
     _check_package(spec, metric, AGGREGATIONS[name].package)
     return AGGREGATIONS[name]
