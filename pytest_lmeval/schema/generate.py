@@ -104,7 +104,8 @@ def _group_properties(task: Schema) -> Schema:
 
 def _member(task: Schema) -> Schema:
     """A name, or a mapping: editors word a mistake better for several types than for several schemas."""
-    return {**_closed(_group_properties(task)), "type": ["string", "object"], "required": ["task"]}
+    named = [{"type": "string"}, {"required": ["task"]}, {"required": ["group"]}]
+    return {**_closed(_group_properties(task)), "type": ["string", "object"], "anyOf": named}
 
 
 def _aggregate() -> Schema:

@@ -51,12 +51,13 @@ class TaskDocument:
         self, problem: str, key: str | None = None, *inside: str | int, text_line: int | None = None
     ) -> TaskFileError:
         """Make the error that points at ``key`` (or the file), at what is ``inside`` it, or at a line of its text."""
-        path, line = self.lines.get(key or "", (self.path, None))
-        if key in self.lines and inside:
-            line = line_of(path, (key, *inside)) or line
-        if key in self.lines and text_line is not None:
-            line = line_of_text(path, (key, *inside), text_line) or line
-        return TaskFileError(path, line, problem)
+        if key is None or key not in self.lines:
+            return TaskFileError(self.path, None, problem)
+        path, line = self.lines[key]
+        found = line_of(path, (key, *inside)) if inside else None
+        if text_line is not None:
+            found = line_of_text(path, (key, *inside), text_line)
+        return TaskFileError(path, found or line, problem)
 
     @contextmanager
     def reading(self, key: str, *inside: str | int) -> Iterator[None]:

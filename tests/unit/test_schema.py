@@ -78,6 +78,7 @@ GOOD = [
     "{task: t, gate: {acc: 0.5, compare: off, models: {'hf:*': {acc: {min: 0.5, max: 0.9, tolerance: 0.01}}}}}",
     "{task: t, gate: {compare: 'off'}}",
     "{group: g, task: [a, {task: b, num_fewshot: 2}, {group: h, task: [c]}], num_fewshot: 5}",
+    "{group: g, task: [{group: h, num_fewshot: 5}]}",
     "{group: g, task: a, aggregate_metric_list: [{metric: acc, filter_list: [x], weight_by_size: false}]}",
     "{group: g, task: [a], aggregate_metric_list: {metric: acc}}",
     "{class: !function own.Class, recipe: x, task: t, gate: {acc: 0.5}}",
