@@ -13,7 +13,7 @@ from pytest_lmeval.judging import environment
 from pytest_lmeval.options import Settings
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow
-from pytest_lmeval.report.terminal import format_table, format_warnings
+from pytest_lmeval.report.terminal import format_hints, format_table, format_warnings
 from pytest_lmeval.state import ROWS, SETTINGS
 from pytest_lmeval.tasks.options import EvaluationOptions
 
@@ -65,6 +65,8 @@ class ReportPlugin:
             writer.line()
         for warning in format_warnings(self._rows, unicode=unicode):
             terminalreporter.write_line(warning, yellow=True)
+        for hint in format_hints(self._rows):
+            terminalreporter.write_line(hint, yellow=True)
         for target in self._settings.reports:
             terminalreporter.write_line(f"report written to {target.path}")
 
