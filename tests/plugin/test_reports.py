@@ -52,6 +52,18 @@ def test_documents_that_were_not_scored_are_counted(project: Project, run: Run) 
     assert (row["n"], row["metrics"][0]["n"], row["warnings"]) == (10, 8, [warning])
 
 
+def test_what_passes_without_a_baseline_says_how_to_record_one(project: Project, run: Run) -> None:
+    project.everything()
+    hint = "5 tasks have no baseline to compare with: --lm-update-baseline records it"
+    run("--lm-model=pupil,knows=4").stdout.fnmatch_lines([hint])
+    recorded = run("--lm-model=pupil,knows=4", "--lm-update-baseline")
+    assert "to compare with" not in text_of(recorded)
+    better = run("--lm-model=pupil,knows=5", "-k", "rivers")
+    better.stdout.fnmatch_lines(["1 task is better than its baseline: --lm-update-baseline keeps the gain"])
+    # Syrupy's own summary must not call a passing task's baseline failed.
+    better.stdout.fnmatch_lines(["1 snapshot passed."])
+
+
 def test_json(project: Project, run: Run) -> None:
     project.everything()
     # One that fails, so that the report of a red run is looked at.
