@@ -16,6 +16,7 @@ import pytest
 
 from pytest_lmeval.check import check_task
 from pytest_lmeval.errors import QualityError, SettingsError, TaskFileError, UserError
+from pytest_lmeval.gate.policy import GatePolicy, GateSyntaxError, parse_gate
 from pytest_lmeval.marks import planned_of_mark
 from pytest_lmeval.runner import Planned
 from pytest_lmeval.state import CATALOGUE, RUNNER, SETTINGS
@@ -36,7 +37,11 @@ class TaskItem(pytest.Function):
 
     @classmethod
     def build(cls, parent: TaskFile, target: TaskSpec | Group, *, from_group: bool) -> TaskItem:
-        """Make the item and mark it with ``lmeval`` and the task's tags."""
+        """Make the item and mark it with ``lmeval`` and the task's tags.
+
+        Raises TaskFileError for a gate that cannot be used: found after the model ran, it would have cost the run.
+        """
+        gate_of(target)
         name = _item_name(_task_name(target))
         item: TaskItem = cls.from_parent(parent, name=name, callobj=check_task)
         item.target, item.from_group = target, from_group
@@ -57,11 +62,11 @@ class TaskItem(pytest.Function):
     @property
     def source(self) -> Path:
         """The file that defines the task; for a leaf of a group not the group's file."""
-        return self.target.spec.document.path if isinstance(self.target, Group) else self.target.path
+        return document_of(self.target).path
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Point at the line that names the task."""
-        document = self.target.spec.document if isinstance(self.target, Group) else self.target.document
+        document = document_of(self.target)
         path, line = document.lines.get("task", (self.source, 1))
         return path, line - 1, self.name
 
@@ -189,6 +194,19 @@ def _unique(items: list[pytest.Item]) -> list[pytest.Item]:
         if (item.from_group, sizes[item.parent]) > (other.from_group, sizes[other.parent]):
             chosen[item.task_name] = item
     return [item for item in items if not isinstance(item, TaskItem) or chosen[item.task_name] is item]
+
+
+def document_of(target: TaskSpec | Group) -> TaskDocument:
+    """The file that defines a task or a group."""
+    return target.spec.document if isinstance(target, Group) else target.document
+
+
+def gate_of(target: TaskSpec | Group) -> GatePolicy:
+    """Read the target's gate. Raises TaskFileError at its line."""
+    try:
+        return parse_gate(target.spec.gate if isinstance(target, Group) else target.gate)
+    except GateSyntaxError as error:
+        raise document_of(target).error(str(error), "gate") from None
 
 
 def _task_name(target: TaskSpec | Group) -> str:

@@ -146,7 +146,10 @@ def test_the_model_failing_is_told_at_the_tests_line(project: Project) -> None:
         ("@pytest.mark.lmeval(1)\ndef test_own(): pass", "@pytest.mark.lmeval: expected the name of one task*"),
         ("@pytest.mark.lmeval('rivers', limit=-1)\ndef test_own(): pass", "limit: expected a number of documents*"),
         ("@pytest.mark.lmeval('rivers', gate={'f1': 1})\ndef test_own(): pass", "*f1*"),
-        ("@pytest.mark.lmeval('rivers', gate={'acc': {'mim': 1}})\ndef test_own(): pass", "gate.acc.mim: unknown key*"),
+        (
+            "@pytest.mark.lmeval('rivers', gate={'acc': {'mim': 1}})\ndef test_own(): pass",
+            "@pytest.mark.lmeval: gate.acc.mim: unknown key*",
+        ),
     ],
     ids=[
         "name",
