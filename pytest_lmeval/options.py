@@ -163,10 +163,20 @@ def _model_arguments(model: ModelSpec | None) -> dict[str, Any]:
 def _given(config: pytest.Config, option: _Option, environment: Mapping[str, str]) -> Any:
     value = config.getoption(option.ini)
     if value is None:
-        value = environment.get(option.variable) or config.getini(option.ini) or None
+        value = environment.get(option.variable) or _from_ini(config, option) or None
         if option.name == "report" and value is not None:
             value = [part for part in re.split(r"[\s,]+", value) if part]
     return value
+
+
+def _from_ini(config: pytest.Config, option: _Option) -> Any:
+    """The ini file's value; paths in it start at the project's root, wherever the run was started."""
+    value = config.getini(option.ini)
+    if not value or option.name not in ("data-dir", "report"):
+        return value
+    if option.name == "data-dir":
+        return str(config.rootpath / Path(value).expanduser())
+    return re.sub(r"(?<=json:)[^\s,]+", lambda path: str(config.rootpath / Path(path[0]).expanduser()), value)
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -94,6 +94,19 @@ def test_paths_start_where_the_run_was_started(project: Project, read: Read, mon
     assert settings.baseline_dir == project.path / "baselines"
 
 
+def test_paths_in_the_ini_file_start_at_the_root(project: Project, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("below", "data"):
+        (project.path / folder).mkdir()
+    monkeypatch.chdir(project.path / "below")
+    settings = read(
+        f"--rootdir={project.path}",
+        f"-c={project.path}/pytest.ini",
+        ini="lm_data_dir = data\nlm_report = json:a json:b",
+    )
+    assert settings.evaluation.data_dir == project.path / "data"
+    assert [target.path for target in settings.reports] == [project.path / "a", project.path / "b"]
+
+
 def test_baseline_folder(project: Project, read: Read) -> None:
     assert read(ini="lm_baseline_dir = kept/here").baseline_dir == project.path / "kept" / "here"
 
