@@ -57,7 +57,7 @@ class ReportPlugin:
         if self._is_worker or not self._rows:
             return
         writer = terminalreporter._tw
-        terminalreporter.section("language model evaluation", sep="=")
+        terminalreporter.write_sep("=", "language model evaluation")
         unicode = "utf" in (getattr(writer._file, "encoding", None) or "").lower()
         for line in format_table(self._rows, width=writer.fullwidth, unicode=unicode):
             for text, markup in line:

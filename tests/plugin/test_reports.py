@@ -55,7 +55,8 @@ def test_documents_that_were_not_scored_are_counted(project: Project, run: Run) 
 def test_what_passes_without_a_baseline_says_how_to_record_one(project: Project, run: Run) -> None:
     project.everything()
     hint = "5 tasks have no baseline to compare with: --lm-update-baseline records it"
-    run("--lm-model=pupil,knows=4").stdout.fnmatch_lines([hint])
+    # Directly below the totals: no blank line tears the table's foot off.
+    run("--lm-model=pupil,knows=4").stdout.fnmatch_lines(["5 no-baseline  *documents*", hint], consecutive=True)
     recorded = run("--lm-model=pupil,knows=4", "--lm-update-baseline")
     assert "to compare with" not in text_of(recorded)
     better = run("--lm-model=pupil,knows=5", "-k", "rivers")
