@@ -107,7 +107,8 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
     """Collect the settings of this run. Raises SettingsError or ModelSpecError for values that cannot be used."""
     given = {option.name: _given(config, option, environment) for option in _OPTIONS}
     root = config.rootpath
-    model = ModelSpec.parse(given["model"]) if given["model"] else None
+    # Given and empty is a mistake, as of a CI variable without a value: nothing would be tested, and pass.
+    model = ModelSpec.parse(given["model"]) if given["model"] is not None else None
     data_dir = _path(config, given["data-dir"])
     if data_dir is not None and not data_dir.is_dir():
         raise SettingsError(f"--lm-data-dir={given['data-dir']}: there is no folder {data_dir}")

@@ -134,6 +134,7 @@ def test_wrong_generation_settings(text: str) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (("--lm-model=",), "--lm-model=: expected BACKEND:NAME, for example hf:gpt2"),
         (("--lm-model=:gpt2",), "--lm-model=:gpt2: expected BACKEND:NAME, for example hf:gpt2"),
         (("--lm-model=fke",), "--lm-model=fke: unknown backend 'fke'. Known backends: *fake*. Did you mean fake:?"),
         (("--lm-model=hf",), "--lm-model=hf: expected a name after the colon, as in hf:NAME"),
