@@ -65,6 +65,16 @@ def test_what_passes_without_a_baseline_says_how_to_record_one(project: Project,
     better.stdout.fnmatch_lines(["1 snapshot passed."])
 
 
+def test_a_report_that_cannot_be_written_fails_the_run_and_not_its_table(project: Project, run: Run) -> None:
+    project.choice_task("rivers")
+    project.write("file", "no folder")
+    result = run("--lm-model=fake", "--lm-report=json:file/report.json")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["rivers *NO BASELINE", f"no report at {project.path}/file/report.json: *"])
+    assert "Traceback" not in text_of(result)
+
+
 def test_json(project: Project, run: Run) -> None:
     project.everything()
     # One that fails, so that the report of a red run is looked at.
