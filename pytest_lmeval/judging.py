@@ -7,6 +7,7 @@ import datetime
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -14,13 +15,14 @@ import pytest
 
 from pytest_lmeval.backends.protocol import ModelInfo
 from pytest_lmeval.baselines.extension import baseline_assertion, check_baseline
+from pytest_lmeval.baselines.files import read_baseline
 from pytest_lmeval.baselines.location import baseline_key, baseline_path
 from pytest_lmeval.baselines.record import from_result
 from pytest_lmeval.check import Judged
 from pytest_lmeval.collection import TaskItem, describe, document_of, gate_of
 from pytest_lmeval.errors import BaselineError, UserError
 from pytest_lmeval.gate.explain import explain
-from pytest_lmeval.gate.policy import GateSyntaxError, ModelPolicy
+from pytest_lmeval.gate.policy import Compare, GateSyntaxError, ModelPolicy
 from pytest_lmeval.gate.verdict import Verdict, judge
 from pytest_lmeval.marks import marked_task
 from pytest_lmeval.report.rows import report_row
@@ -30,6 +32,14 @@ from pytest_lmeval.state import ROWS, SETTINGS
 from pytest_lmeval.xdist import command_line
 
 _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
+
+
+def check_baseline_file(item: TaskItem) -> None:
+    """Find a baseline that cannot be used before the model has worked for it. Raises BaselineError."""
+    settings = item.config.stash[SETTINGS]
+    policy = gate_of(item.target).for_model(str(settings.model))
+    if policy.compare is not Compare.OFF and not settings.update_baseline:
+        read_baseline(_baseline_of(item))
 
 
 def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runner) -> Judged:
@@ -67,8 +77,7 @@ def add_row(
 
 def _with_baseline(request: pytest.FixtureRequest, item: TaskItem, result: TaskResult, runner: Runner) -> Verdict:
     settings = item.config.stash[SETTINGS]
-    key = settings.baseline or baseline_key(str(settings.model))
-    item.lm_baseline_path = baseline_path(settings.baseline_dir, key, result.task)
+    item.lm_baseline_path = _baseline_of(item)
     try:
         return check_baseline(
             baseline_assertion(request, settings.update_baseline),
@@ -81,12 +90,18 @@ def _with_baseline(request: pytest.FixtureRequest, item: TaskItem, result: TaskR
         raise document_of(item.target).error(str(error), "gate") from None
 
 
+def _baseline_of(item: TaskItem) -> Path:
+    settings = item.config.stash[SETTINGS]
+    key = settings.baseline or baseline_key(str(settings.model))
+    return baseline_path(settings.baseline_dir, key, item.task_name)
+
+
 def _marked(item: pytest.Item, result: TaskResult) -> Verdict:
     """A Python test has thresholds and no baseline: two tests may ask one task in different ways."""
     marked = marked_task(item)
     assert marked is not None
     policy = marked.gate.for_model(str(item.config.stash[SETTINGS].model))
-    return judge(result, dataclasses.replace(policy, compare=type(policy.compare).OFF), None, require_baseline=False)
+    return judge(result, dataclasses.replace(policy, compare=Compare.OFF), None, require_baseline=False)
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:

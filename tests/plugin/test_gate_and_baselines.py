@@ -231,8 +231,11 @@ def test_a_recorded_result_below_its_threshold_still_fails(project: Project) -> 
 def test_a_damaged_baseline_is_an_error(recorded: Project) -> None:
     path = recorded.baseline("rivers")
     path.write_text(path.read_text()[:-20])
+    recorded.asked()
     result = recorded.run("--lm-model=pupil", "tasks/rivers.yaml")
     result.assert_outcomes(errors=1)
+    # Found before the model has worked for hours on what cannot be judged.
+    assert recorded.asked() == []
     result.stdout.fnmatch_lines(["*rivers.json: not a usable baseline: *"])
     assert "pytest_lmeval/" not in text_of(result)
 
