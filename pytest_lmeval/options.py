@@ -23,6 +23,7 @@ from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions, PromptO
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("", "0", "false", "no", "off")
+_NUMBERS = {"temperature", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         evaluation=EvaluationOptions(
             limit=Limit.parse(given["limit"], where="--lm-limit") if given["limit"] else None,
             num_fewshot=_integer("num-fewshot", given["num-fewshot"]),
-            generation_kwargs=parse_pairs("gen-kwargs", given["gen-kwargs"]),
+            generation_kwargs=_generation(given["gen-kwargs"]),
             seed=DEFAULT_SEED if not given["seed"] else _integer("seed", given["seed"]) or 0,
             data_dir=data_dir,
             prompt=PromptOptions(
@@ -154,6 +155,17 @@ def parse_pairs(option: str, text: str | None) -> dict[str, Any]:
     except (ValueError, yaml.YAMLError) as error:
         raise SettingsError(f"--lm-{option}={text}: {error}") from None
     raise SettingsError(f"--lm-{option}={text}: expected key=value[,key=value…], or a JSON object")
+
+
+def _generation(text: str | None) -> dict[str, Any]:
+    """Read ``--lm-gen-kwargs``. A wrong number is told here: later the task's file would get the blame."""
+    pairs = parse_pairs("gen-kwargs", text)
+    for key in _NUMBERS & pairs.keys():
+        try:
+            float(pairs[key] or 0)  # null takes a key back
+        except (TypeError, ValueError):
+            raise SettingsError(f"--lm-gen-kwargs={text}: {key}: expected a number, found {pairs[key]!r}") from None
+    return pairs
 
 
 def _model_arguments(model: ModelSpec | None) -> dict[str, Any]:

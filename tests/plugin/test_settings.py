@@ -150,6 +150,7 @@ def test_wrong_generation_settings(text: str) -> None:
         (("--lm-data-dir=nowhere",), "--lm-data-dir=nowhere: there is no folder */nowhere"),
         (("--lm-report=xml:a",), "--lm-report=xml:a: expected json:PATH, for example json:report.json"),
         (("--lm-report=json",), "--lm-report=json: expected json:PATH, for example json:report.json"),
+        (("--lm-gen-kwargs=max_gen_toks=lots",), "--lm-gen-kwargs=*: max_gen_toks: expected a number, found 'lots'"),
         (("--lm-gen-kwargs=hot",), "--lm-gen-kwargs=hot: expected key=value*"),
         (("--lm-gen-kwargs=a=[",), "--lm-gen-kwargs=a=[[]: *"),
     ],
