@@ -16,15 +16,19 @@ import pytest
 
 from pytest_lmeval.check import check_task
 from pytest_lmeval.errors import QualityError, SettingsError, TaskFileError, UserError
+from pytest_lmeval.gate.policy import GatePolicy, parse_gate
 from pytest_lmeval.marks import planned_of_mark
 from pytest_lmeval.runner import Planned
 from pytest_lmeval.state import CATALOGUE, RUNNER, SETTINGS
-from pytest_lmeval.tasks.catalogue import Catalogue, name_of
+from pytest_lmeval.tasks.catalogue import SUFFIXES, Catalogue, name_of
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.sources import builtin_tasks
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import TaskDocument, read_task_file
 from pytest_lmeval.xdist import scope_of
+
+# Where node ids place the task files outside the project; there need not be such a folder.
+_OUTSIDE = "lmeval/"
 
 
 class TaskItem(pytest.Function):
@@ -57,11 +61,11 @@ class TaskItem(pytest.Function):
     @property
     def source(self) -> Path:
         """The file that defines the task; for a leaf of a group not the group's file."""
-        return self.target.spec.document.path if isinstance(self.target, Group) else self.target.path
+        return document_of(self.target).path
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Point at the line that names the task."""
-        document = self.target.spec.document if isinstance(self.target, Group) else self.target.document
+        document = document_of(self.target)
         path, line = document.lines.get("task", (self.source, 1))
         return path, line - 1, self.name
 
@@ -119,12 +123,20 @@ class CollectionPlugin:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._node_ids: list[str] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Take the node ids of built-in tasks off the arguments: pytest would look for such a file here."""
+        config = self._config
+        self._node_ids = [arg for arg in config.args if _builtin_files(config, arg)]
+        config.args[:] = [arg for arg in config.args if arg not in self._node_ids]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Add the tasks of ``--lm-tasks`` and drop second copies, before ``-k`` and ``-m`` select."""
         try:
-            items.extend(self._named_tasks(session, items))
+            items.extend(self._tasks_by_id(session) if self._node_ids else self._named_tasks(session, items))
             kept = _unique(items)
         except UserError as error:
             self._refuse(session, items, describe(error, self._config.rootpath))
@@ -154,11 +166,24 @@ class CollectionPlugin:
     def _named_tasks(self, session: pytest.Session, items: list[pytest.Item]) -> Iterator[pytest.Item]:
         settings, catalogue = self._config.stash[SETTINGS], self._config.stash[CATALOGUE]
         have = {item.task_name for item in items if isinstance(item, TaskItem)}
-        documents = {d.path: d for pattern in settings.tasks for d in catalogue.find(pattern)}
+        documents = {d.path: d for pattern in settings.tasks for d in _found(catalogue, pattern)}
         for path, document in documents.items():
             if name_of(document) not in have:
                 node: TaskFile = TaskFile.from_parent(session, path=path, **_node_id(session, path))
                 yield from session.genitems(node)
+
+    def _tasks_by_id(self, session: pytest.Session) -> Iterator[pytest.Item]:
+        """The built-in tasks of the node ids on the command line; as for any test, these alone."""
+        for node_id in self._node_ids:
+            name, found = node_id.partition("::")[2], False
+            for path in _builtin_files(self._config, node_id):
+                node: TaskFile = TaskFile.from_parent(session, path=path, **_node_id(session, path))
+                for item in session.genitems(node):
+                    if name in ("", item.name):
+                        found = True
+                        yield item
+            if not found:
+                raise SettingsError(f"not found: {node_id} (no task of that name in the file)")
 
     def _planned(self, item: pytest.Item) -> Iterator[Planned]:
         options, scope = self._config.stash[SETTINGS].evaluation, scope_of(item)
@@ -168,6 +193,13 @@ class CollectionPlugin:
             yield from planned_of_mark(item, scope)
         elif not isinstance(item.target, Group):
             yield Planned(item.target, options, scope)
+
+
+def _found(catalogue: Catalogue, pattern: str) -> list[TaskDocument]:
+    try:
+        return catalogue.find(pattern)
+    except SettingsError as error:
+        raise SettingsError(f"--lm-tasks={pattern}: {error}") from None
 
 
 def _unique(items: list[pytest.Item]) -> list[pytest.Item]:
@@ -191,6 +223,16 @@ def _unique(items: list[pytest.Item]) -> list[pytest.Item]:
     return [item for item in items if not isinstance(item, TaskItem) or chosen[item.task_name] is item]
 
 
+def document_of(target: TaskSpec | Group) -> TaskDocument:
+    """The file that defines a task or a group."""
+    return target.spec.document if isinstance(target, Group) else target.document
+
+
+def gate_of(target: TaskSpec | Group) -> GatePolicy:
+    """Read the target's gate, which was checked when its file was read."""
+    return parse_gate(target.spec.gate if isinstance(target, Group) else target.gate)
+
+
 def _task_name(target: TaskSpec | Group) -> str:
     return target.spec.group if isinstance(target, Group) else target.task
 
@@ -204,10 +246,19 @@ def _node_id(session: pytest.Session, path: Path) -> dict[str, Any]:
     """Give files outside the project a node id that is the same on every machine."""
     if path.is_relative_to(session.config.rootpath):
         return {}
-    text = f"lmeval/{path.name}"
+    text = f"{_OUTSIDE}{path.name}"
     # pytest 9.2 has a type for node ids that it does not export; older ones use text.
     kind: Any = type(getattr(session, "id", text))
     return {"name": text, "nodeid": text if kind is str else kind(path=text)}
+
+
+def _builtin_files(config: pytest.Config, arg: str) -> list[Path]:
+    """Find the files of a node id as :func:`_node_id` gives it; none for any other argument."""
+    place = arg.partition("::")[0]
+    if not place.startswith(_OUTSIDE) or (config.invocation_params.dir / place).exists():
+        return []
+    files = [path for suffix in SUFFIXES for path in builtin_tasks().rglob(f"*{suffix}")]
+    return [path for path in files if _OUTSIDE + path.name == place and not path.is_relative_to(config.rootpath)]
 
 
 def describe(error: Exception, root: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_lmeval.collection import TaskItem
 from pytest_lmeval.errors import SettingsError
-from pytest_lmeval.judging import add_row
+from pytest_lmeval.judging import add_row, check_baseline_file
 from pytest_lmeval.marks import find_task, marked_task, override
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
@@ -26,6 +26,7 @@ _KEYWORDS = ("limit", "num_fewshot", "gen_kwargs", "seed")
 def evaluate_item(item: pytest.Item, runner: Runner) -> TaskResult:
     """Evaluate the task of a benchmark item or of a marked test."""
     if isinstance(item, TaskItem):
+        check_baseline_file(item)
         return _evaluate(item, runner, item.target, item.config.stash[SETTINGS].evaluation)
     marked = marked_task(item)
     if marked is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_lmeval.runner import Runner
     from pytest_lmeval.scores import EvaluationResult
 
-NO_MODEL = "no model under test: choose one with --lm-model=BACKEND:NAME (for example hf:gpt2 or demo)"
+NO_MODEL = "no model under test: choose one with --lm-model=BACKEND:NAME, as in hf:gpt2"
 
 
 @pytest.fixture(scope="session")

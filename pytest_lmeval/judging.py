@@ -5,36 +5,54 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from pytest_lmeval.backends.protocol import ModelInfo
 from pytest_lmeval.baselines.extension import baseline_assertion, check_baseline
+from pytest_lmeval.baselines.files import read_baseline
 from pytest_lmeval.baselines.location import baseline_key, baseline_path
 from pytest_lmeval.baselines.record import from_result
 from pytest_lmeval.check import Judged
-from pytest_lmeval.collection import TaskItem
-from pytest_lmeval.errors import BaselineError
+from pytest_lmeval.collection import TaskItem, describe, document_of, gate_of
+from pytest_lmeval.errors import BaselineError, UserError
 from pytest_lmeval.gate.explain import explain
-from pytest_lmeval.gate.policy import ModelPolicy, parse_gate
+from pytest_lmeval.gate.policy import Compare, GateSyntaxError, ModelPolicy
 from pytest_lmeval.gate.verdict import Verdict, judge
 from pytest_lmeval.marks import marked_task
 from pytest_lmeval.report.rows import report_row
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.state import ROWS, SETTINGS
-from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.xdist import command_line
 
 _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
 
 
+def check_baseline_file(item: TaskItem) -> None:
+    """Find a baseline that cannot be used before the model has worked for it. Raises BaselineError."""
+    settings = item.config.stash[SETTINGS]
+    policy = gate_of(item.target).for_model(str(settings.model))
+    if policy.compare is not Compare.OFF and not settings.update_baseline:
+        read_baseline(_baseline_of(item))
+
+
 def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runner) -> Judged:
     """Judge the result of a benchmark item or a marked test. Raises BaselineError where it cannot be judged."""
     item = request.node
-    verdict = _with_baseline(request, item, result, runner) if isinstance(item, TaskItem) else _marked(item, result)
+    try:
+        verdict = _with_baseline(request, item, result, runner) if isinstance(item, TaskItem) else _marked(item, result)
+    except UserError as error:
+        # What the model did may have taken hours: its result is shown, judged or not.
+        add_row(
+            item, result, changes={"verdict": "error", "passed": False, "reason": describe(error, item.config.rootpath)}
+        )
+        raise
     add_row(item, result, verdict)
     text = explain(verdict, result, command=command_line(item.config))
     if verdict.is_error:
@@ -42,36 +60,48 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
     return Judged(passed=verdict.passed, explanation=text)
 
 
-def add_row(item: pytest.Item, result: TaskResult, verdict: Verdict | None = None) -> None:
-    """Put the result into the report. Without a verdict the test's own outcome is the verdict."""
+def add_row(
+    item: pytest.Item,
+    result: TaskResult,
+    verdict: Verdict | None = None,
+    changes: Mapping[str, Any] = MappingProxyType({"verdict": "test", "reason": ""}),
+) -> None:
+    """Put the result into the report. Without a verdict ``changes`` say what to show, else the test's own outcome."""
     settings = item.config.stash[SETTINGS]
     judged = verdict or judge(result, ModelPolicy(), None, require_baseline=False)
     row = report_row(result, judged, nodeid=item.nodeid, model=str(settings.model))
-    item.stash.setdefault(ROWS, []).append(row.to_json() | ({} if verdict else {"verdict": "test", "reason": ""}))
+    item.stash.setdefault(ROWS, []).append(row.to_json() | ({} if verdict else dict(changes)))
     for name, value in _properties(result, judged).items():
         item.user_properties.append((f"lm.{name}", value))
 
 
 def _with_baseline(request: pytest.FixtureRequest, item: TaskItem, result: TaskResult, runner: Runner) -> Verdict:
     settings = item.config.stash[SETTINGS]
+    item.lm_baseline_path = _baseline_of(item)
+    try:
+        return check_baseline(
+            baseline_assertion(request, settings.update_baseline),
+            result,
+            from_result(result, _model(runner.info), environment(), datetime.date.today().isoformat()),
+            gate_of(item.target).for_model(str(settings.model)),
+            require_baseline=settings.require_baseline and not settings.update_baseline,
+        )
+    except GateSyntaxError as error:
+        raise document_of(item.target).error(str(error), "gate") from None
+
+
+def _baseline_of(item: TaskItem) -> Path:
+    settings = item.config.stash[SETTINGS]
     key = settings.baseline or baseline_key(str(settings.model))
-    item.lm_baseline_path = baseline_path(settings.baseline_dir, key, result.task)
-    gate = item.target.spec.gate if isinstance(item.target, Group) else item.target.gate
-    return check_baseline(
-        baseline_assertion(request, settings.update_baseline),
-        result,
-        from_result(result, _model(runner.info), environment(), datetime.date.today().isoformat()),
-        parse_gate(gate).for_model(str(settings.model)),
-        require_baseline=settings.require_baseline and not settings.update_baseline,
-    )
+    return baseline_path(settings.baseline_dir, key, item.task_name)
 
 
 def _marked(item: pytest.Item, result: TaskResult) -> Verdict:
     """A Python test has thresholds and no baseline: two tests may ask one task in different ways."""
     marked = marked_task(item)
     assert marked is not None
-    policy = parse_gate(marked.gate).for_model(str(item.config.stash[SETTINGS].model))
-    return judge(result, dataclasses.replace(policy, compare=type(policy.compare).OFF), None, require_baseline=False)
+    policy = marked.gate.for_model(str(item.config.stash[SETTINGS].model))
+    return judge(result, dataclasses.replace(policy, compare=Compare.OFF), None, require_baseline=False)
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:

@@ -77,6 +77,7 @@ class LanguageModel:
         ``settings`` are the further fields of :class:`GenerationSettings` (``do_sample``, ``temperature`` …).
         Raises TypeError for a bare string, which would be taken for a list of letters.
         """
+        __tracebackhide__ = True
         if isinstance(prompts, str) or isinstance(until, str):
             raise TypeError("generate_until: expected lists of prompts and of stop strings, found a string")
         generation = GenerationSettings(until=tuple(until), max_tokens=max_tokens, **settings)
@@ -86,7 +87,6 @@ class LanguageModel:
                 GenerationRequest(id=next(ids), context=_context(prompt), settings=generation) for prompt in prompts
             ]
 
-        __tracebackhide__ = True
         answers = self._ask("generate_until", requests)
         return [answer.text for answer in answers if isinstance(answer, GenerationAnswer)]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.errors import SettingsError, UserError
+from pytest_lmeval.gate.policy import GatePolicy, GateSyntaxError, parse_gate
 from pytest_lmeval.runner import Planned
 from pytest_lmeval.state import CATALOGUE, SETTINGS
 from pytest_lmeval.tasks.catalogue import Catalogue
@@ -26,7 +27,7 @@ class MarkedTask:
 
     target: TaskSpec | Group
     options: EvaluationOptions
-    gate: Mapping[str, Any] | None
+    gate: GatePolicy
 
 
 def marked_task(item: pytest.Item) -> MarkedTask | None:
@@ -43,7 +44,14 @@ def marked_task(item: pytest.Item) -> MarkedTask | None:
         )
     changes = {key: mark.kwargs[key] for key in _KEYS if key in mark.kwargs}
     options = override(item.config.stash[SETTINGS].evaluation, **changes)
-    return MarkedTask(find_task(item.config.stash[CATALOGUE], mark.args[0]), options, mark.kwargs.get("gate"))
+    return MarkedTask(find_task(item.config.stash[CATALOGUE], mark.args[0]), options, _gate(mark.kwargs.get("gate")))
+
+
+def _gate(value: object) -> GatePolicy:
+    try:
+        return parse_gate(value)
+    except GateSyntaxError as error:
+        raise SettingsError(f"@pytest.mark.lmeval: {error}") from None
 
 
 def planned_of_mark(item: pytest.Item, scope: str) -> Iterator[Planned]:

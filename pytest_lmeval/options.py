@@ -23,6 +23,7 @@ from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions, PromptO
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("", "0", "false", "no", "off")
+_NUMBERS = {"temperature", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
     """Collect the settings of this run. Raises SettingsError or ModelSpecError for values that cannot be used."""
     given = {option.name: _given(config, option, environment) for option in _OPTIONS}
     root = config.rootpath
-    model = ModelSpec.parse(given["model"]) if given["model"] else None
+    # Given and empty is a mistake, as of a CI variable without a value: nothing would be tested, and pass.
+    model = ModelSpec.parse(given["model"]) if given["model"] is not None else None
     data_dir = _path(config, given["data-dir"])
     if data_dir is not None and not data_dir.is_dir():
         raise SettingsError(f"--lm-data-dir={given['data-dir']}: there is no folder {data_dir}")
@@ -130,7 +132,7 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         evaluation=EvaluationOptions(
             limit=Limit.parse(given["limit"], where="--lm-limit") if given["limit"] else None,
             num_fewshot=_integer("num-fewshot", given["num-fewshot"]),
-            generation_kwargs=parse_pairs("gen-kwargs", given["gen-kwargs"]),
+            generation_kwargs=_generation(given["gen-kwargs"]),
             seed=DEFAULT_SEED if not given["seed"] else _integer("seed", given["seed"]) or 0,
             data_dir=data_dir,
             prompt=PromptOptions(
@@ -163,6 +165,17 @@ def parse_pairs(option: str, text: str | None) -> dict[str, Any]:
     raise SettingsError(f"--lm-{option}={text}: expected key=value[,key=value…], or a JSON object")
 
 
+def _generation(text: str | None) -> dict[str, Any]:
+    """Read ``--lm-gen-kwargs``. A wrong number is told here: later the task's file would get the blame."""
+    pairs = parse_pairs("gen-kwargs", text)
+    for key in _NUMBERS & pairs.keys():
+        try:
+            float(pairs[key] or 0)  # null takes a key back
+        except (TypeError, ValueError):
+            raise SettingsError(f"--lm-gen-kwargs={text}: {key}: expected a number, found {pairs[key]!r}") from None
+    return pairs
+
+
 def _model_arguments(model: ModelSpec | None) -> dict[str, Any]:
     """What tasks that make their own dataset are told of the model, under the reference's names (RULER's tokenizer)."""
     return {"pretrained": model.name, **model.arguments} if model is not None and model.name else {}
@@ -171,10 +184,20 @@ def _model_arguments(model: ModelSpec | None) -> dict[str, Any]:
 def _given(config: pytest.Config, option: _Option, environment: Mapping[str, str]) -> Any:
     value = config.getoption(option.ini)
     if value is None:
-        value = environment.get(option.variable) or config.getini(option.ini) or None
+        value = environment.get(option.variable) or _from_ini(config, option) or None
         if option.name == "report" and value is not None:
             value = [part for part in re.split(r"[\s,]+", value) if part]
     return value
+
+
+def _from_ini(config: pytest.Config, option: _Option) -> Any:
+    """The ini file's value; paths in it start at the project's root, wherever the run was started."""
+    value = config.getini(option.ini)
+    if not value or option.name not in ("data-dir", "report"):
+        return value
+    if option.name == "data-dir":
+        return str(config.rootpath / Path(value).expanduser())
+    return re.sub(r"(?<=json:)[^\s,]+", lambda path: str(config.rootpath / Path(path[0]).expanduser()), value)
 
 
 def _names(text: str | None) -> tuple[str, ...]:

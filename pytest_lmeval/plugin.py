@@ -81,10 +81,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> TaskFile |
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Tell who chose tasks and no model that nothing will be asked."""
+    """Tell who chose tasks or task files and no model that nothing will be asked."""
     settings = config.stash[SETTINGS]
-    if settings.tasks and settings.model is None:
-        return f"lmeval: the tasks {', '.join(settings.tasks)} do not run: {NO_MODEL}"
+    files = [arg for arg in config.args if arg.split("::")[0].endswith(_SUFFIXES)]
+    if settings.model is None and (chosen := [*settings.tasks, *files]):
+        return f"lmeval: not run: {', '.join(chosen)}\n  {NO_MODEL}"
     return None
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.judging import environment
-from pytest_lmeval.options import Settings
+from pytest_lmeval.options import ReportTarget, Settings
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow
-from pytest_lmeval.report.terminal import format_table, format_warnings
+from pytest_lmeval.report.terminal import format_hints, format_table, format_warnings
 from pytest_lmeval.state import ROWS, SETTINGS
 from pytest_lmeval.tasks.options import EvaluationOptions
 
@@ -27,6 +27,7 @@ class ReportPlugin:
         self._is_worker = hasattr(config, "workerinput")
         self._started = time.time()
         self._rows: list[ReportRow] = []
+        self._unwritten: dict[ReportTarget, str] = {}
 
     def pytest_report_header(self) -> str:
         """Name the model under test."""
@@ -53,11 +54,20 @@ class ReportPlugin:
             self._rows += [ReportRow.from_json(row) for row in getattr(report, "lmeval_rows", ())]
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the results table."""
-        if self._is_worker or not self._rows:
+        """Print the results table, and where the reports are."""
+        if self._is_worker:
             return
+        if self._rows:
+            self._write_table(terminalreporter)
+        for target in self._settings.reports:
+            if target in self._unwritten:
+                terminalreporter.write_line(f"no report at {target.path}: {self._unwritten[target]}", red=True)
+            elif self._rows:
+                terminalreporter.write_line(f"report written to {target.path}")
+
+    def _write_table(self, terminalreporter: Any) -> None:
         writer = terminalreporter._tw
-        terminalreporter.section("language model evaluation", sep="=")
+        terminalreporter.write_sep("=", "language model evaluation")
         unicode = "utf" in (getattr(writer._file, "encoding", None) or "").lower()
         for line in format_table(self._rows, width=writer.fullwidth, unicode=unicode):
             for text, markup in line:
@@ -65,16 +75,21 @@ class ReportPlugin:
             writer.line()
         for warning in format_warnings(self._rows, unicode=unicode):
             terminalreporter.write_line(warning, yellow=True)
-        for target in self._settings.reports:
-            terminalreporter.write_line(f"report written to {target.path}")
+        for hint in format_hints(self._rows):
+            terminalreporter.write_line(hint, yellow=True)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the report files, also for a run that failed or was interrupted."""
         if self._is_worker:
             return
         for target in self._settings.reports:
-            write_json(target.path, self._rows, self._run(exitstatus))
+            try:
+                write_json(target.path, self._rows, self._run(exitstatus))
+            except OSError as error:
+                # The table is still shown, but whoever waits for the file must not see a success.
+                self._unwritten[target] = error.strerror or str(error)
+                session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def _run(self, exitstatus: int) -> dict[str, Any]:
         options = self._settings.evaluation

@@ -30,10 +30,9 @@ def resolve_plugin(spec: ModelSpec) -> tuple[BackendPlugin, Any]:
         raise ModelSpecError(f"--lm-model={spec}: expected a name after the colon, as in {spec.backend}:NAME")
     missing = [module for module in plugin.requires if not _is_installed(module)]
     if missing:
-        needs = ", ".join(missing)
+        needs = f"{', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed here"
         raise ModelSpecError(
-            f"--lm-model={spec}: backend {spec.backend!r} needs {needs}, which is not installed here.\n"
-            f"Install with: {plugin.install}"
+            f"--lm-model={spec}: backend {spec.backend!r} needs {needs}.\nInstall with: {plugin.install}"
         )
     return plugin, _options(spec, plugin)
 

@@ -32,10 +32,14 @@ from pytest_lmeval.results import TaskResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What is asserted: the baseline that this run would be, and the verdict on it."""
+    """What is asserted: the baseline that this run would be, and the verdict on it.
+
+    ``updating`` tells that the file is to be replaced where it no longer describes the run.
+    """
 
     baseline: Baseline
     verdict: Verdict
+    updating: bool
 
 
 class BaselineExtension(AbstractSyrupyExtension):
@@ -56,12 +60,13 @@ class BaselineExtension(AbstractSyrupyExtension):
         """Turn a Recording into the text of its file, and remember the verdict for :meth:`matches`."""
         if not isinstance(data, Recording):
             raise TypeError(f"expected a Recording, found {type(data).__name__}")
-        self._keeps = data.verdict.keeps_baseline
+        # A better result passes, so syrupy must not count it as failed; an update replaces its baseline all the same.
+        self._keeps = data.verdict.keeps_baseline or (data.verdict.passed and not data.updating)
         self._reasons = data.verdict.reasons
         return dumps(data.baseline)
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
-        """Tell whether the file still describes the run, by the gate's tolerance.
+        """Tell whether the file may stay as it is, by the gate's verdict.
 
         Not whether the texts are equal: an update would then rewrite every file for a change in the last digit,
         a date or a package version.
@@ -158,7 +163,7 @@ def check_baseline(
     if baseline is None and not update:
         # Syrupy would count a missing snapshot as failed; whether it is one, the verdict says.
         return verdict
-    _ = assertion == Recording(baseline=candidate, verdict=verdict)
+    _ = assertion == Recording(baseline=candidate, verdict=verdict, updating=update)
     execution = assertion.executions[assertion.num_executions - 1]
     if execution.exception is not None:
         # Syrupy keeps exceptions to itself: a file that was not written must not pass for written.

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_lmeval.errors import UserError
 from pytest_lmeval.gate.numbers import format_value
-from pytest_lmeval.gate.policy import MetricRule, ModelPolicy
+from pytest_lmeval.gate.policy import GateSyntaxError, MetricRule, ModelPolicy
 from pytest_lmeval.results import MetricValue, TaskResult
 
 
@@ -46,7 +45,7 @@ class ThresholdCheck:
 
 
 def check_thresholds(result: TaskResult, policy: ModelPolicy) -> tuple[ThresholdCheck, ...]:
-    """Check every bound of the policy, in its order. Raises UserError for a metric the task lacks."""
+    """Check every bound of the policy, in its order. Raises GateSyntaxError for a metric the task lacks."""
     checks: list[ThresholdCheck] = []
     for key, rule in policy.rules.items():
         metric = find_metric(result, key)
@@ -57,11 +56,11 @@ def check_thresholds(result: TaskResult, policy: ModelPolicy) -> tuple[Threshold
 
 
 def find_metric(result: TaskResult, key: str) -> MetricValue:
-    """Find the metric that a gate names; UserError, listing what there is, where it does not exist."""
+    """Find the metric that a gate names; GateSyntaxError, listing what there is, where it does not exist."""
     try:
         return result.metric(key)
     except KeyError as error:
-        raise UserError(f"gate.{key}: {error.args[0]}") from None
+        raise GateSyntaxError(f"gate.{key}", error.args[0]) from None
 
 
 def _bounds(rule: MetricRule, metric: MetricValue) -> Iterator[tuple[str, float]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_lmeval.baselines.format import read_metric
 from pytest_lmeval.baselines.plain import Fields, write_number
-from pytest_lmeval.gate.verdict import Verdict
+from pytest_lmeval.gate.verdict import Status, Verdict
 from pytest_lmeval.results import MetricValue, TaskResult
 
 
@@ -17,8 +17,9 @@ from pytest_lmeval.results import MetricValue, TaskResult
 class ReportRow:
     """A task's result and verdict.
 
-    ``value``, ``stderr``, ``baseline`` and ``difference`` are of the main ``metric``, in its own unit; ``baseline``
-    and ``difference`` are over the documents that were compared, None where there was no comparison.
+    ``metric`` is the one that decided the verdict, else the task's main one. ``value``, ``stderr``, ``baseline`` and
+    ``difference`` are of that metric, in its own unit; ``baseline`` and ``difference`` are over the documents that
+    were compared, None where there was no comparison. The flips are of the main metric.
     ``verdict`` is a Status's value, ``reason`` its first reason or "". ``members`` is 0 but for groups, whose
     documents are counted in their members' rows. ``warnings`` say what the numbers do not: documents not scored.
     ``alias`` is the name that the task file wants shown, kept for other programs: what is shown here can be selected.
@@ -83,9 +84,9 @@ class ReportRow:
 
 def report_row(result: TaskResult, verdict: Verdict, *, nodeid: str, model: str) -> ReportRow:
     """Build the row of a judged result; ``model`` is the spec that the user gave."""
-    main = result.metric(result.main_metric)
+    shown = result.metric(_decisive(verdict) or result.main_metric)
     comparison = verdict.comparison
-    change = comparison.of(main.key) if comparison else None
+    change = comparison.of(shown.key) if comparison else None
     return ReportRow(
         nodeid=nodeid,
         task=result.task,
@@ -93,9 +94,9 @@ def report_row(result: TaskResult, verdict: Verdict, *, nodeid: str, model: str)
         n=result.n,
         total=result.total,
         members=len(result.members),
-        metric=main.key,
-        value=main.value,
-        stderr=main.stderr,
+        metric=shown.key,
+        value=shown.value,
+        stderr=shown.stderr,
         baseline=change.baseline if change else None,
         difference=change.difference if change else None,
         flips_regressed=len(comparison.regressed) if comparison else 0,
@@ -109,6 +110,14 @@ def report_row(result: TaskResult, verdict: Verdict, *, nodeid: str, model: str)
         warnings=result.warnings,
         alias=result.alias,
     )
+
+
+def _decisive(verdict: Verdict) -> str | None:
+    """Name the metric that a verdict other than a plain pass is about."""
+    if verdict.status is Status.BELOW_THRESHOLD:
+        return next(check.metric for check in verdict.checks if not check.passed)
+    moved = (*verdict.comparison.worse, *verdict.comparison.better) if verdict.comparison else ()
+    return moved[0].metric if moved else None
 
 
 def without_non_finite(value: Any) -> Any:

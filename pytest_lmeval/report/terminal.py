@@ -69,6 +69,22 @@ def format_warnings(rows: Sequence[ReportRow], *, unicode: bool) -> list[str]:
     return [shorten(line, _WARNING_WIDTH, unicode=unicode) for line in (*lines[:_WARNINGS], *more)]
 
 
+def format_hints(rows: Sequence[ReportRow]) -> list[str]:
+    """Say what to do about tasks that passed and whose baseline should be recorded; a failure tells its own."""
+    verdicts = Counter(row.verdict for row in rows if row.passed)
+    new, better = verdicts[Status.NO_BASELINE.value], verdicts[Status.IMPROVED.value]
+    hints = []
+    if new:
+        what = "1 task has no baseline" if new == 1 else f"{new:,} tasks have no baseline"
+        hints.append(f"{what} to compare with: --lm-update-baseline records it")
+    if better:
+        what = (
+            "1 task is better than its baseline" if better == 1 else f"{better:,} tasks are better than their baselines"
+        )
+        hints.append(f"{what}: --lm-update-baseline keeps the gain")
+    return hints
+
+
 def plain_text(line: Line) -> str:
     """Give a line without its colours."""
     return "".join(text for text, _ in line)
@@ -137,8 +153,8 @@ def _head(column: _Column, unicode: bool) -> str:
 
 
 def _fitting(rows: Sequence[ReportRow], width: int, unicode: bool) -> list[tuple[_Column, int]]:
-    """Choose columns and their widths: first names are cut, then columns dropped."""
-    columns = list(_COLUMNS)
+    """Choose columns and their widths: empty ones go, then names are cut, then columns dropped."""
+    columns = [column for column in _COLUMNS if not (column.droppable and _is_empty(column, rows, unicode))]
     while True:
         sizes = {column.title: _natural(column, rows, unicode) for column in columns}
         for title, least in _CUTS:
@@ -148,6 +164,11 @@ def _fitting(rows: Sequence[ReportRow], width: int, unicode: bool) -> list[tuple
         if _total(sizes.values()) <= width or not droppable:
             return [(column, sizes[column.title]) for column in columns]
         columns.remove(droppable[-1])
+
+
+def _is_empty(column: _Column, rows: Sequence[ReportRow], unicode: bool) -> bool:
+    # Where nothing has a baseline yet, three columns of dashes would cost the tasks their names.
+    return all(column.cell(row, unicode) == "-" for row in rows)
 
 
 def _natural(column: _Column, rows: Sequence[ReportRow], unicode: bool) -> int:

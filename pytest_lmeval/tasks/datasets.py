@@ -233,23 +233,35 @@ _hub = _Hub()
 
 @contextmanager
 def quiet_hub() -> Iterator[None]:
-    """Keep progress bars and retry warnings out of test output; the error says what went wrong.
+    """Keep retry warnings and progress bars out of test output; the error says what went wrong.
 
     An unreachable hub costs half a minute of retries: after the first time only its cache is asked.
     """
     import datasets
 
     logger = logging.getLogger("huggingface_hub")
-    level, progress = logger.level, datasets.utils.logging.is_progress_bar_enabled()
+    level = logger.level
     offline = datasets.config.HF_HUB_OFFLINE
     datasets.config.HF_HUB_OFFLINE = offline or _hub.unreachable
     logger.setLevel(logging.ERROR)
+    try:
+        with without_progress_bars():
+            yield
+    finally:
+        logger.setLevel(level)
+        datasets.config.HF_HUB_OFFLINE = offline
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Let no bar of datasets' into test output, where it would stand among the lines of a failure."""
+    import datasets
+
+    progress = datasets.utils.logging.is_progress_bar_enabled()
     datasets.utils.logging.disable_progress_bar()
     try:
         yield
     finally:
-        logger.setLevel(level)
-        datasets.config.HF_HUB_OFFLINE = offline
         if progress:
             datasets.utils.logging.enable_progress_bar()
 

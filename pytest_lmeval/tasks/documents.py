@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmeval.errors import DatasetError
-from pytest_lmeval.tasks.datasets import TaskDatasets
+from pytest_lmeval.tasks.datasets import TaskDatasets, without_progress_bars
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.templates import call_for
 from pytest_lmeval.tasks.yaml_loader import FunctionReference
@@ -75,7 +75,8 @@ class DocumentStore:
 
     def _call(self, function: FunctionReference, rows: Any) -> Any:
         document = self._spec.document
-        processed = call_for(document, "process_docs", function, rows)
+        with without_progress_bars():
+            processed = call_for(document, "process_docs", function, rows)
         if not hasattr(processed, "__len__"):
             found = type(processed).__name__
             raise document.error(f"process_docs: {function} returned no documents but {found}", "process_docs")

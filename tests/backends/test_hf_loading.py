@@ -65,7 +65,16 @@ def test_unknown_hub_id_without_network(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelSpecError, match=r"There is no config\.json in /.*, so it is not a model\.$"):
+        plugin.open(str(tmp_path), HFOptions(device="cpu"))
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelSpecError, match="cannot be loaded"):
+        plugin.open(str(tmp_path), HFOptions(device="cpu"))
+
+
+def test_folder_with_gguf_files_only(tmp_path: Path) -> None:
+    (tmp_path / "x.Q4_0.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelSpecError, match=rf"Give its \.gguf file by name, as in {tmp_path}/x\.Q4_0\.gguf\."):
         plugin.open(str(tmp_path), HFOptions(device="cpu"))
 
 

@@ -66,14 +66,54 @@ def test_failed_ones_run_again(project: Project) -> None:
     assert project.collect("--lm-model=fake", "--lm-tasks=demo", "--lf") == [COMPLETION, FACTS]
 
 
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ((FACTS,), [FACTS]),
+        # As for any test, who names one means that one.
+        ((FACTS, "--lm-tasks=demo"), [FACTS]),
+        ((COMPLETION, FACTS, "test_own.py"), ["test_own.py::test_own", COMPLETION, FACTS]),
+        (("lmeval/demo_facts.yaml",), [FACTS]),
+        (("lmeval/mmlu.yaml::mmlu_anatomy",), ["lmeval/mmlu.yaml::mmlu_anatomy"]),
+    ],
+    ids=["task", "of-several", "with-others", "file", "leaf"],
+)
+def test_node_ids_as_reports_spell_them(project: Project, args: tuple[str, ...], expected: list[str]) -> None:
+    project.python("def test_own(): pass")
+    assert project.collect("--lm-model=fake", *args) == expected
+
+
+def test_a_node_id_runs(project: Project, run: Run) -> None:
+    run("--lm-model=fake", "--lm-limit=5", FACTS).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("node_id", ["lmeval/demo_facts.yaml::demo_fcats", "lmeval/demo_fcats.yaml"])
+def test_an_unknown_node_id(project: Project, node_id: str) -> None:
+    result = project.run("--lm-model=fake", node_id)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: *not found: {node_id}*"])
+
+
+def test_a_folder_of_that_name_is_the_projects_own(project: Project) -> None:
+    project.choice_task("demo_facts", folder="lmeval")
+    item = "lmeval/demo_facts.yaml::demo_facts"
+    assert project.collect("--lm-model=fake", "lmeval/demo_facts.yaml::demo_facts") == [item]
+    project.run("--lm-model=pupil,knows=3", item, "--lm-report=json:report.json")
+    assert project.report()["results"][0]["total"] == 10
+
+
 def test_an_unknown_name_is_a_usage_error_with_a_hint(project: Project) -> None:
     result = project.run("--lm-model=fake", "--lm-tasks=demo_fcats")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: no task, group or tag is called 'demo_fcats'. Did you mean demo_facts*?"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: --lm-tasks=demo_fcats: no task, group or tag is called 'demo_fcats'. Did you mean demo_f*"]
+    )
     assert "Traceback" not in text_of(result)
 
 
 def test_an_unknown_name_on_workers(project: Project) -> None:
     result = project.run("--lm-model=fake", "--lm-tasks=demo_fcats", "-n", "2")
     assert result.ret not in (0, pytest.ExitCode.INTERNAL_ERROR)
-    result.stdout.fnmatch_lines(["no task, group or tag is called 'demo_fcats'. Did you mean demo_facts*?"])
+    result.stdout.fnmatch_lines(
+        ["--lm-tasks=demo_fcats: no task, group or tag is called 'demo_fcats'. Did you mean demo_f*"]
+    )

@@ -46,11 +46,46 @@ def test_a_threshold_of_this_model_only(project: Project) -> None:
     project.run("--lm-model=fake").assert_outcomes(passed=1)
 
 
-def test_a_gate_that_cannot_be_used_is_an_error(project: Project) -> None:
-    project.choice_task("rivers", extra="gate: {f1: {min: 0.9}}\n")
-    result = project.run("--lm-model=pupil")
+@pytest.mark.parametrize(
+    ("gate", "problem"),
+    [
+        ("{acc: {mim: 0.9}}", "gate.acc.mim: unknown key 'mim'; *Did you mean 'min'?"),
+        ("{acc: {min: high}}", "gate.acc.min: expected a number, found 'high'"),
+        ("{compare: never}", "gate.compare: unknown value 'never'*"),
+    ],
+    ids=["key", "value", "mode"],
+)
+def test_a_gate_that_cannot_be_used_is_found_before_the_model_runs(
+    project: Project, run: Run, gate: str, problem: str
+) -> None:
+    project.choice_task("rivers", extra=f"gate: {gate}\n")
+    result = run("--lm-model=pupil")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*f1*acc*"])
+    result.stdout.fnmatch_lines([f"tasks/rivers.yaml:12: {problem}"])
+    assert project.asked() == []
+    assert "pytest_lmeval/" not in text_of(result)
+
+
+def test_a_gate_of_a_group_that_cannot_be_used(project: Project) -> None:
+    project.group(extra="gate: {acc: {mim: 0.9}}\n")
+    project.run("--lm-model=pupil").stdout.fnmatch_lines(["tasks/waters/waters.yaml:5: gate.acc.mim: unknown key*"])
+
+
+def test_a_gate_on_a_metric_that_the_task_lacks_is_found_before_the_model_is_asked(project: Project, run: Run) -> None:
+    project.choice_task("rivers", extra="gate: {f1: {min: 0.9}}\n")
+    result = run("--lm-model=pupil")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["tasks/rivers.yaml:12: gate.f1: the task has no such metric. Its metrics: acc."])
+    assert not project.asked()
+
+
+def test_a_metric_that_only_the_result_shows_to_be_missing_does_not_cost_the_result(project: Project, run: Run) -> None:
+    project.group(extra="gate: {f1: {min: 0.9}}\n")
+    result = run("--lm-model=pupil", "--lm-report=json:report.json")
+    result.assert_outcomes(passed=2, errors=1)
+    problem = "tasks/waters/waters.yaml:5: gate.f1: waters has no 'f1'; its metrics are acc"
+    result.stdout.fnmatch_lines([problem, "waters *8 *acc *1.0000 ± 0.0000 *ERROR"])
+    assert problem in [row["reason"] for row in project.report()["results"]]
     assert "pytest_lmeval/" not in text_of(result)
 
 
@@ -204,8 +239,11 @@ def test_a_recorded_result_below_its_threshold_still_fails(project: Project) -> 
 def test_a_damaged_baseline_is_an_error(recorded: Project) -> None:
     path = recorded.baseline("rivers")
     path.write_text(path.read_text()[:-20])
+    recorded.asked()
     result = recorded.run("--lm-model=pupil", "tasks/rivers.yaml")
     result.assert_outcomes(errors=1)
+    # Found before the model has worked for hours on what cannot be judged.
+    assert recorded.asked() == []
     result.stdout.fnmatch_lines(["*rivers.json: not a usable baseline: *"])
     assert "pytest_lmeval/" not in text_of(result)
 

@@ -132,6 +132,15 @@ def test_the_model_failing_is_told_at_the_tests_line(project: Project) -> None:
     assert "pytest_lmeval/" not in text_of(result)
 
 
+def test_a_wrong_argument_is_told_at_the_tests_line(project: Project) -> None:
+    project.python("def test_own(lm):\n    lm.generate_until('a')")
+    result = project.run("--lm-model=fake", "test_own.py")
+    result.stdout.fnmatch_lines(
+        ["E *TypeError: generate_until: expected lists of prompts*", "test_own.py:4: TypeError"]
+    )
+    assert "pytest_lmeval/" not in text_of(result)
+
+
 @pytest.mark.parametrize(
     ("test", "message"),
     [
@@ -146,7 +155,10 @@ def test_the_model_failing_is_told_at_the_tests_line(project: Project) -> None:
         ("@pytest.mark.lmeval(1)\ndef test_own(): pass", "@pytest.mark.lmeval: expected the name of one task*"),
         ("@pytest.mark.lmeval('rivers', limit=-1)\ndef test_own(): pass", "limit: expected a number of documents*"),
         ("@pytest.mark.lmeval('rivers', gate={'f1': 1})\ndef test_own(): pass", "*f1*"),
-        ("@pytest.mark.lmeval('rivers', gate={'acc': {'mim': 1}})\ndef test_own(): pass", "gate.acc.mim: unknown key*"),
+        (
+            "@pytest.mark.lmeval('rivers', gate={'acc': {'mim': 1}})\ndef test_own(): pass",
+            "@pytest.mark.lmeval: gate.acc.mim: unknown key*",
+        ),
     ],
     ids=[
         "name",

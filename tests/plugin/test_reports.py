@@ -11,7 +11,18 @@ from .project import ALL_ITEMS, Project, text_of
 
 ROW_KEYS = {
     *("nodeid", "task", "model", "n", "total", "members", "metric", "value", "stderr", "baseline", "difference"),
-    *("flips_regressed", "flips_improved", "verdict", "passed", "reason", "seconds", "tokens", "metrics", "warnings"),
+    *(
+        "flips_regressed",
+        "flips_improved",
+        "verdict",
+        "passed",
+        "reason",
+        "seconds",
+        "tokens",
+        "metrics",
+        "warnings",
+        "alias",
+    ),
 }
 
 
@@ -50,6 +61,29 @@ def test_documents_that_were_not_scored_are_counted(project: Project, run: Run) 
     result.stdout.fnmatch_lines([f"rivers: {warning}"])
     (row,) = project.report("report.json")["results"]
     assert (row["n"], row["metrics"][0]["n"], row["warnings"]) == (10, 8, [warning])
+
+
+def test_what_passes_without_a_baseline_says_how_to_record_one(project: Project, run: Run) -> None:
+    project.everything()
+    hint = "5 tasks have no baseline to compare with: --lm-update-baseline records it"
+    # Directly below the totals: no blank line tears the table's foot off.
+    run("--lm-model=pupil,knows=4").stdout.fnmatch_lines(["5 no-baseline  *documents*", hint], consecutive=True)
+    recorded = run("--lm-model=pupil,knows=4", "--lm-update-baseline")
+    assert "to compare with" not in text_of(recorded)
+    better = run("--lm-model=pupil,knows=5", "-k", "rivers")
+    better.stdout.fnmatch_lines(["1 task is better than its baseline: --lm-update-baseline keeps the gain"])
+    # Syrupy's own summary must not call a passing task's baseline failed.
+    better.stdout.fnmatch_lines(["1 snapshot passed."])
+
+
+def test_a_report_that_cannot_be_written_fails_the_run_and_not_its_table(project: Project, run: Run) -> None:
+    project.choice_task("rivers")
+    project.write("file", "no folder")
+    result = run("--lm-model=fake", "--lm-report=json:file/report.json")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["rivers *NO BASELINE", f"no report at {project.path}/file/report.json: *"])
+    assert "Traceback" not in text_of(result)
 
 
 def test_json(project: Project, run: Run) -> None:

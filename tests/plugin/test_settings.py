@@ -94,6 +94,19 @@ def test_paths_start_where_the_run_was_started(project: Project, read: Read, mon
     assert settings.baseline_dir == project.path / "baselines"
 
 
+def test_paths_in_the_ini_file_start_at_the_root(project: Project, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("below", "data"):
+        (project.path / folder).mkdir()
+    monkeypatch.chdir(project.path / "below")
+    settings = read(
+        f"--rootdir={project.path}",
+        f"-c={project.path}/pytest.ini",
+        ini="lm_data_dir = data\nlm_report = json:a json:b",
+    )
+    assert settings.evaluation.data_dir == project.path / "data"
+    assert [target.path for target in settings.reports] == [project.path / "a", project.path / "b"]
+
+
 def test_baseline_folder(project: Project, read: Read) -> None:
     assert read(ini="lm_baseline_dir = kept/here").baseline_dir == project.path / "kept" / "here"
 
@@ -121,6 +134,7 @@ def test_wrong_generation_settings(text: str) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (("--lm-model=",), "--lm-model=: expected BACKEND:NAME, for example hf:gpt2"),
         (("--lm-model=:gpt2",), "--lm-model=:gpt2: expected BACKEND:NAME, for example hf:gpt2"),
         (("--lm-model=fke",), "--lm-model=fke: unknown backend 'fke'. Known backends: *fake*. Did you mean fake:?"),
         (("--lm-model=hf",), "--lm-model=hf: expected a name after the colon, as in hf:NAME"),
@@ -136,6 +150,7 @@ def test_wrong_generation_settings(text: str) -> None:
         (("--lm-data-dir=nowhere",), "--lm-data-dir=nowhere: there is no folder */nowhere"),
         (("--lm-report=xml:a",), "--lm-report=xml:a: expected json:PATH, for example json:report.json"),
         (("--lm-report=json",), "--lm-report=json: expected json:PATH, for example json:report.json"),
+        (("--lm-gen-kwargs=max_gen_toks=lots",), "--lm-gen-kwargs=*: max_gen_toks: expected a number, found 'lots'"),
         (("--lm-gen-kwargs=hot",), "--lm-gen-kwargs=hot: expected key=value*"),
         (("--lm-gen-kwargs=a=[",), "--lm-gen-kwargs=a=[[]: *"),
     ],

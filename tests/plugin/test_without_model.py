@@ -30,6 +30,14 @@ def test_a_named_file_says_why_it_does_not_run(project: Project, run: Run) -> No
     result.stdout.fnmatch_lines([f"SKIPPED *tasks/rivers.yaml:1: {REASON}"])
 
 
+def test_the_header_says_so_where_skips_are_not_listed(project: Project, run: Run) -> None:
+    project.everything()
+    result = run("tasks/rivers.yaml", "--lm-tasks=sums")
+    lines = ["lmeval: not run: sums, tasks/rivers.yaml", f"  {REASON}"]
+    result.stdout.fnmatch_lines(lines)
+    assert all(len(line) <= 80 for line in result.stdout.lines if "no model under test" in line)
+
+
 def test_a_named_file_with_a_mistake_is_an_error(project: Project) -> None:
     project.write("tasks/broken.yaml", "task: t\nnum_fewshot: several\n")
     project.run("tasks/broken.yaml").stdout.fnmatch_lines(["tasks/broken.yaml:2: num_fewshot: *"])

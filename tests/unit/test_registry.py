@@ -153,7 +153,7 @@ def test_opening_with_options_by_their_types() -> None:
         ("good:m,share=half", "share expects a number, found 'half'"),
         (
             "needy:m",
-            "backend 'needy' needs surely_absent, surely_absent.sub, which is not installed here.\nInstall with: p",
+            "backend 'needy' needs surely_absent, surely_absent.sub, which are not installed here.\nInstall with: p",
         ),
         ("odd:m", f"--lm-model=odd:m: {__name__}:no_plugin is not a BackendPlugin"),
         ("gone:m", "--lm-model=gone:m: backend 'gone' cannot be imported: "),

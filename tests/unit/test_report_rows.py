@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.gate.comparison import Comparison, MetricChange
+from pytest_lmeval.gate.thresholds import ThresholdCheck
 from pytest_lmeval.gate.verdict import Status, Verdict
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow, report_row
@@ -80,6 +81,20 @@ def test_a_row_from_a_verdict() -> None:
     )
     assert replace(ROW, difference=-0.2) == expected
     assert ROW.difference == pytest.approx(-0.2)
+
+
+def test_the_metric_shown_is_the_one_that_decided() -> None:
+    def metric(status: Status, **facts: Any) -> str:
+        return report_row(RESULT, replace(VERDICT, status=status, **facts), nodeid="", model="").metric
+
+    check = ThresholdCheck(metric="acc", bound="min", limit=0, value=0.5, stderr=None, n=10, passed=True)
+    strict = replace(check, metric="em,strict", passed=False)
+    assert metric(Status.BELOW_THRESHOLD, checks=(check, strict)) == "em,strict"
+    moved = replace(COMPARISON.metrics[0], metric="em,strict")
+    assert metric(Status.REGRESSED, comparison=replace(COMPARISON, metrics=(moved,))) == "em,strict"
+    better = replace(moved, value=0.7, worsening=-0.2)
+    assert metric(Status.IMPROVED, comparison=replace(COMPARISON, metrics=(better,))) == "em,strict"
+    assert metric(Status.PASS, comparison=None) == "acc"
 
 
 def test_a_row_without_a_baseline() -> None:

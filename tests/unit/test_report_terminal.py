@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_lmeval.report.rows import ReportRow
-from pytest_lmeval.report.terminal import format_table, format_warnings, plain_text
+from pytest_lmeval.report.terminal import format_hints, format_table, format_warnings, plain_text
 from pytest_lmeval.results import MetricValue
 
 ROW = ReportRow(
@@ -84,6 +84,28 @@ def test_no_row_is_wider_than_the_terminal_and_the_totals_are_whole(width: int, 
     assert re.fullmatch(r"1 incomparable, 1 pass, 1 something-else  .* documents  .* tokens  \d+:\d\d", lines[-1])
     assert all(line.isprintable() for line in lines)
     assert unicode or all(line.isascii() for line in lines)
+
+
+def test_columns_without_a_value_leave_the_names_their_room() -> None:
+    first = replace(NEW, task="mmlu_high_school_computer_science")
+    assert table(first, replace(NEW, task="mmlu_anatomy"))[:2] == [
+        "task                                  n  metric              value  verdict",
+        "mmlu_anatomy                       1000  acc_norm  0.4210 ± 0.0156  NO BASELINE",
+    ]
+    assert len(table(first, ROW)[0].split()) == 8
+
+
+def test_hints_tell_how_to_record_what_passed() -> None:
+    better = replace(PASSED, verdict="improved")
+    assert format_hints([PASSED, ROW, replace(NEW, passed=False)]) == []
+    assert format_hints([NEW, better]) == [
+        "1 task has no baseline to compare with: --lm-update-baseline records it",
+        "1 task is better than its baseline: --lm-update-baseline keeps the gain",
+    ]
+    assert format_hints([NEW, better] * 2) == [
+        "2 tasks have no baseline to compare with: --lm-update-baseline records it",
+        "2 tasks are better than their baselines: --lm-update-baseline keeps the gain",
+    ]
 
 
 def test_narrow_tables_keep_the_verdict() -> None:

@@ -58,6 +58,16 @@ def test_each_split_is_processed_once(tmp_path: Path) -> None:
     assert calls(spec) == [3, 2]
 
 
+def test_processing_draws_no_progress_bar(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    import datasets
+
+    datasets.enable_progress_bar()
+    spec = small_task(tmp_path, {}, functions=COUNTED, tail="process_docs: !function utils.process\n")
+    store(spec).evaluated()
+    assert capfd.readouterr() == ("", "")
+    assert datasets.is_progress_bar_enabled()
+
+
 def test_examples_from_the_evaluated_split_share_its_processing(tmp_path: Path) -> None:
     tail = "process_docs: !function utils.process\n"
     spec = small_task(tmp_path, {"fewshot_split": "test"}, functions=COUNTED, tail=tail)

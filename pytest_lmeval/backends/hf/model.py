@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf.quiet import quiet
-from pytest_lmeval.backends.hf.source import Source, find
+from pytest_lmeval.backends.hf.source import Source, check_folder, find
 from pytest_lmeval.backends.protocol import ModelInfo
 from pytest_lmeval.errors import BackendError, ModelSpecError
 
@@ -64,6 +64,7 @@ def load(name: str, options: HFOptions) -> Loaded:
     """Load the model called ``name``; what the user got wrong becomes a :class:`ModelSpecError`."""
     _check_counts(options)
     source = find(name, options.gguf_file)
+    check_folder(source)
     # A .gguf file states the type it is compressed to, not one to compute in.
     from_checkpoint = options.dtype == "auto" and source.gguf_file is None
     dtype = "auto" if from_checkpoint else choose_dtype(options.dtype)

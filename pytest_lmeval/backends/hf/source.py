@@ -9,6 +9,9 @@ from pathlib import Path
 
 from pytest_lmeval.errors import ModelSpecError
 
+# What a folder with a model has: a configuration, or that of an adapter to a model elsewhere.
+_DESCRIPTIONS = ("config.json", "adapter_config.json")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -49,6 +52,16 @@ def _inside(folder: Path, gguf_file: str | None) -> str | None:
     if gguf_file is not None and not (folder / gguf_file).is_file():
         raise ModelSpecError(f"There is no file {gguf_file} in {folder.absolute()}.")
     return gguf_file
+
+
+def check_folder(source: Source) -> None:
+    """Tell a folder of something else from a model: transformers would complain of its tokenizer, at length."""
+    folder = Path(source.location)
+    described = any((folder / name).is_file() for name in _DESCRIPTIONS)
+    if source.local and source.gguf_file is None and not described:
+        files = sorted(path.name for path in folder.glob("*.gguf"))
+        hint = f" Give its .gguf file by name, as in {folder / files[0]}." if files else ""
+        raise ModelSpecError(f"There is no config.json in {folder.absolute()}, so it is not a model.{hint}")
 
 
 def _looks_like_path(name: str) -> bool:
