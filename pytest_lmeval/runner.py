@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytest_lmeval.backends.protocol import Answer, Backend, ModelInfo, Request
 from pytest_lmeval.broker import Broker, Job, Observer
+from pytest_lmeval.errors import BackendError
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.groups import Group, aggregate
@@ -84,9 +85,10 @@ class Runner:
 
     @property
     def backend(self) -> Backend:
-        """The open model. A failed opening is not tried again."""
+        """The open model. A failed opening is not tried again; who asks later is told in a line."""
         if self._open_error is not None:
-            raise self._open_error
+            lines = str(self._open_error).splitlines() or [type(self._open_error).__name__]
+            raise BackendError(f"the model did not open, as the first test that needed it tells: {lines[0]}")
         if self._backend is None:
             try:
                 self._backend = self._open_backend()

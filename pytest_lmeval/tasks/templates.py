@@ -53,6 +53,10 @@ class FieldError(Exception):
         self.error = error
 
 
+class _NotSetError(Exception):
+    """A field is needed that the task file does not have."""
+
+
 class FieldReader:
     """Reads the fields of one task. ``columns`` are those of the evaluated split, also for examples.
 
@@ -123,7 +127,7 @@ def _literal_or_call(field: Field, document: Document) -> Any:
     if isinstance(field, FunctionReference):
         return call(field, document)
     if field is None:
-        raise TypeError("the task does not set it")
+        raise _NotSetError
     return field
 
 
@@ -159,7 +163,9 @@ def explain(source: TaskDocument, field: str, error: Exception, document: Docume
     columns = listed(map(str, document))
     number = _template_line(error)
     where = "" if number is None or number == 1 else f" (line {number} of the template)"
-    if isinstance(error, jinja2.UndefinedError):
+    if isinstance(error, _NotSetError):
+        problem = f"{field}: the task does not set it, and its output_type needs it"
+    elif isinstance(error, jinja2.UndefinedError):
         hint = _likely_column(str(error.message), document)
         problem = f"{field}: {error.message}{where}.{hint} The document has the columns {columns}"
     elif isinstance(error, jinja2.TemplateSyntaxError):

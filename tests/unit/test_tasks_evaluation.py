@@ -417,3 +417,9 @@ def test_memory_does_not_grow_with_the_length_of_what_is_asked(tmp_path: Path) -
     assert asked == 4 * count
     # One copy of every document alone would be 3 MB, one prompt a request 12 MB.
     assert kept < 0.1 * count * len(text)
+
+
+@pytest.mark.parametrize("field", ["doc_to_text", "doc_to_target", "doc_to_choice"])
+def test_a_field_that_the_task_needs_and_lacks(tmp_path: Path, field: str) -> None:
+    with pytest.raises(TaskFileError, match=f"{field}: the task does not set it, and its output_type needs it"):
+        asked(small_task(tmp_path, {field: None}))
