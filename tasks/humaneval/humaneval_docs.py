@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+# The metric of the task files, which find functions only in the files next to them.
+from pytest_lmeval.tasks.code_execution import pass_at_k as pass_at_k
+
 _FENCE = "```"
 
 
