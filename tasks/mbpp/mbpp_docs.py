@@ -33,7 +33,6 @@ def pass_at_1(references: Sequence[str], predictions: Sequence[str | Sequence[st
 
 
 def _first_block(text: str) -> str:
-    # Where the fence that opens an answer's own block directly follows the prompt's, the pair is an empty block to one
-    # pattern and the language's name to the other; without any block the answer is no program.
+    # As in the reference, whatever word directly follows the fence is taken for the language, also the code's first.
     found = _BLOCK.search("```" + text) or _BLOCK.search(text.replace("```python", "```"))
     return found[1] if found else ""

@@ -58,18 +58,35 @@ def test_the_page_is_what_the_headers_say(script: ModuleType) -> None:
     assert script.PAGE.read_text(encoding="utf-8") == script.page(), "run scripts/benchmark_table.py"
 
 
-@pytest.mark.parametrize("script", ["benchmark_families"], indirect=True)
+@pytest.mark.parametrize(("script", "files"), [("benchmark_families", 400), ("math_tasks", 20)], indirect=["script"])
 def test_families_are_what_their_script_writes(
-    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: ModuleType, files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     committed = script.TASKS
     for folder in committed.iterdir():
         (tmp_path / folder.name).mkdir()
     monkeypatch.setattr(script, "TASKS", tmp_path)
+    _compare_written(script, tmp_path, committed, files)
+
+
+@pytest.mark.parametrize(
+    ("script", "files"),
+    [("mmlu_tasks", 62), ("mmlu_pro_tasks", 15), ("bbh_tasks", 113), ("mgsm_tasks", 33)],
+    indirect=["script"],
+)
+def test_a_family_is_what_its_script_writes(
+    script: ModuleType, files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed = script.FOLDER
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    _compare_written(script, tmp_path, committed, files)
+
+
+def _compare_written(script: ModuleType, folder: Path, committed: Path, files: int) -> None:
+    """Run the script, which writes ``files`` files or more to ``folder``."""
     script.main()
-    written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) > 400
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(written) >= files
     for path in written:
-        assert path.read_text() == (committed / path.relative_to(tmp_path)).read_text(), (
-            "run scripts/benchmark_families.py"
-        )
+        expected = (committed / path.relative_to(folder)).read_text(encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == expected, f"run scripts/{script.__name__}.py"
