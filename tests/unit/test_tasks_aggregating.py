@@ -77,6 +77,16 @@ def test_a_listed_metric_that_no_document_has(tmp_path: Path) -> None:
     )
 
 
+def test_a_function_may_report_under_other_names_than_its_own(tmp_path: Path) -> None:
+    functions = "def share(references, predictions): return {'share@1': float(references == predictions)}\n"
+    keys = {"output_type": "generate_until", "doc_to_choice": None, "doc_to_target": "answer"}
+    tail = "metric_list: [{metric: !function utils.share, aggregation: mean}]\n"
+    task = small_task(tmp_path, keys, ROWS, functions=functions, tail=tail)
+    result = scored(task, ["two", "three", "two", "two"])
+    assert {metric.name: metric.value for metric in result.metrics} == {"share@1": 0.75}
+    assert result.warnings == ()
+
+
 def test_metrics_that_the_kind_of_task_does_not_compute_are_an_error_where_there_is_no_other(tmp_path: Path) -> None:
     with pytest.raises(TaskFileError, match="metric_list: multiple_choice computes no metric"):
         scored(small_task(tmp_path, {"metric_list": [{"metric": "bleu"}]}, ROWS), RESPONSES)
