@@ -42,7 +42,7 @@ VARIANTS = {
 TASK = """\
 # BIG-Bench Hard, {words}, {how}.
 # See _bbh_base for source and licence. Written by scripts/bbh_tasks.py.
-include: ["lm_eval:bbh/{variant}/{name}.yaml", _{variant}_base]
+include: ["lm_eval:bbh/{variant}/{name}.yaml", _bbh_{variant}_base]
 task: bbh_{variant}_{name}
 dataset_name: {name}
 """
