@@ -95,11 +95,11 @@ def check() -> str:
 
 def main(runs: int) -> None:
     """Print the table."""
-    print(f"{'':46}  wall s   CPU s    names")
+    print(f"{'':52}  wall s   CPU s    names")
     with tempfile.TemporaryDirectory() as cache:
         for label, name, kept in ROWS:
             wall, cpu, count = median(name, runs, Path(cache), kept=kept)
-            print(f"{label:46}  {wall:6.2f}  {cpu:6.2f}  {count:7,}", flush=True)
+            print(f"{label:52}  {wall:6.2f}  {cpu:6.2f}  {count:7,}", flush=True)
     print(check())
 
 
