@@ -11,10 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from pytest_lmeval.tasks.catalogue import Catalogue, builtin_tasks
+from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.sources import builtin_tasks
 
 SHOTS = 5
 

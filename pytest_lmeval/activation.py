@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from pytest_lmeval.backends.protocol import Backend
@@ -16,7 +14,7 @@ from pytest_lmeval.reporting import ReportPlugin
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.state import CATALOGUE, PROGRESS, RUNNER
 from pytest_lmeval.tasks.catalogue import Catalogue
-from pytest_lmeval.tasks.sources import builtin_tasks
+from pytest_lmeval.tasks.sources import open_sources
 
 
 def activate(config: pytest.Config, settings: Settings) -> None:
@@ -36,7 +34,7 @@ def activate(config: pytest.Config, settings: Settings) -> None:
 
     config.stash[PROGRESS] = progress
     config.stash[RUNNER] = Runner(open_model, observe=progress.observe)
-    config.stash[CATALOGUE] = Catalogue(catalogue_roots(settings))
+    config.stash[CATALOGUE] = Catalogue(open_sources(settings.task_sources, settings.task_paths))
     _add_task_paths(config, settings)
     config.pluginmanager.register(CollectionPlugin(config), "lmeval-collection")
     config.pluginmanager.register(ReportPlugin(config), "lmeval-report")
@@ -44,13 +42,6 @@ def activate(config: pytest.Config, settings: Settings) -> None:
         from pytest_lmeval.xdist import SchedulerPlugin
 
         config.pluginmanager.register(SchedulerPlugin(), "lmeval-xdist")
-
-
-def catalogue_roots(settings: Settings) -> list[Path]:
-    """Where tasks are found by name: the project's folders, then those of the package."""
-    roots = [path for path in settings.task_paths if path.is_dir()]
-    builtin = builtin_tasks()
-    return roots if any(builtin.samefile(root) for root in roots) else [*roots, builtin]
 
 
 def _add_task_paths(config: pytest.Config, settings: Settings) -> None:

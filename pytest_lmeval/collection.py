@@ -22,7 +22,7 @@ from pytest_lmeval.runner import Planned
 from pytest_lmeval.state import CATALOGUE, RUNNER, SETTINGS
 from pytest_lmeval.tasks.catalogue import SUFFIXES, Catalogue, name_of
 from pytest_lmeval.tasks.groups import Group
-from pytest_lmeval.tasks.sources import builtin_tasks
+from pytest_lmeval.tasks.sources import open_sources
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import TaskDocument, read_task_file
 from pytest_lmeval.xdist import scope_of
@@ -115,7 +115,9 @@ class TaskFile(pytest.Module):
     def _catalogue(self) -> Catalogue:
         # A file named without a model is collected too, to say why it does not run.
         catalogue = self.config.stash.get(CATALOGUE, None)
-        return catalogue or Catalogue([self.path.parent, *self.config.stash[SETTINGS].task_paths, builtin_tasks()])
+        settings = self.config.stash[SETTINGS]
+        sources = open_sources(settings.task_sources, settings.task_paths)
+        return catalogue or Catalogue([self.path.parent, *sources])
 
 
 class CollectionPlugin:
@@ -169,7 +171,7 @@ class CollectionPlugin:
         documents = {d.path: d for pattern in settings.tasks for d in _found(catalogue, pattern)}
         for path, document in documents.items():
             if name_of(document) not in have:
-                node: TaskFile = TaskFile.from_parent(session, path=path, **_node_id(session, path))
+                node: TaskFile = TaskFile.from_parent(session, path=path, **_node_id(session, catalogue, path))
                 yield from session.genitems(node)
 
     def _tasks_by_id(self, session: pytest.Session) -> Iterator[pytest.Item]:
@@ -242,9 +244,9 @@ def _item_name(task: str) -> str:
     return task.replace("::", ".").replace("[", "(").replace("]", ")")
 
 
-def _node_id(session: pytest.Session, path: Path) -> dict[str, Any]:
-    """Give files outside the project a node id that is the same on every machine."""
-    if path.is_relative_to(session.config.rootpath):
+def _node_id(session: pytest.Session, catalogue: Catalogue, path: Path) -> dict[str, Any]:
+    """Give files outside the project a node id that is the same on every machine, also if a `.venv` is inside it."""
+    if path.is_relative_to(session.config.rootpath) and not catalogue.is_installed(path):
         return {}
     text = f"{_OUTSIDE}{path.name}"
     # pytest 9.2 has a type for node ids that it does not export; older ones use text.

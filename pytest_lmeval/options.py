@@ -20,6 +20,7 @@ from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import SettingsError
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions, PromptOptions
+from pytest_lmeval.tasks.sources import SOURCE_NAMES
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("", "0", "false", "no", "off")
@@ -47,7 +48,7 @@ class _Option:
 
 _OPTIONS = (
     _Option("model", "BACKEND:NAME[,key=value…]", "model under test, for example hf:gpt2 or demo"),
-    _Option("tasks", "NAME[,NAME…]", "add built-in or project tasks by name, tag or pattern (arc_*)"),
+    _Option("tasks", "NAME[,NAME…]", "add tasks by name, tag or pattern (arc_*): yours, built-in, or lm-eval's"),
     _Option("limit", "N|10%|first:N", "ask a seeded random sample of N documents (or a share) of each task"),
     _Option("num-fewshot", "K", "few-shot examples per prompt, for tasks that do not fix it at 0"),
     _Option("gen-kwargs", "key=value[,…]", "override generation settings of the tasks (also as a JSON object)"),
@@ -79,6 +80,7 @@ class Settings:
     model: ModelSpec | None
     tasks: tuple[str, ...]
     task_paths: tuple[Path, ...]
+    task_sources: tuple[str, ...]
     baseline_dir: Path
     baseline: str | None
     update_baseline: bool
@@ -108,7 +110,18 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="TASK[:N]",
         help="print what a task (a name or a file) asks about N documents (default 3), without a model; run no tests",
     )
+    group.addoption(
+        "--lm-list",
+        nargs="?",
+        const="",
+        default=None,
+        dest="lm_list",
+        metavar="PATTERN",
+        help="show the tasks, groups and tags there are (all, or those with this in their name) and exit",
+    )
     parser.addini("lm_task_paths", "folders with task files", type="paths", default=None)
+    sources = "where --lm-tasks looks for tasks, in this order: project, builtin, lm_eval (all by default), or folders"
+    parser.addini("lm_task_sources", sources, type="args", default=None)
     parser.addini("lm_baseline_dir", "folder of the baselines (default: baselines)", type="string", default="baselines")
 
 
@@ -125,6 +138,7 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         model=model,
         tasks=_names(given["tasks"]),
         task_paths=tuple(Path(p) for p in config.getini("lm_task_paths") or [root / "tasks"]),
+        task_sources=_sources(config),
         baseline_dir=root / str(config.getini("lm_baseline_dir")),
         baseline=given["baseline"] or None,
         update_baseline=_boolean("update-baseline", given["update-baseline"]),
@@ -202,6 +216,18 @@ def _from_ini(config: pytest.Config, option: _Option) -> Any:
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in re.split(r"[\s,]+", text or "") if name)
+
+
+def _sources(config: pytest.Config) -> tuple[str, ...]:
+    """Read ``lm_task_sources``: the known names, and folders, which are relative to the ini file."""
+    given = [word for part in config.getini("lm_task_sources") or SOURCE_NAMES for word in part.split(",") if word]
+    base = config.inipath.parent if config.inipath is not None else config.rootpath
+    for name in given:
+        if name not in SOURCE_NAMES and not (base / name).is_dir():
+            raise SettingsError(
+                f"lm_task_sources: {name!r} is none of {', '.join(SOURCE_NAMES)}, and no folder in {base}"
+            )
+    return tuple(name if name in SOURCE_NAMES else str(base / name) for name in given)
 
 
 def _path(config: pytest.Config, text: str | None) -> Path | None:

@@ -31,15 +31,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Show what a task asks instead of running tests, where ``--lm-preview`` is given."""
-    wanted = config.getoption("lm_preview")
-    if wanted is None:
+    """Answer ``--lm-list`` and ``--lm-preview`` in place of a test run."""
+    wanted, pattern = config.getoption("lm_preview"), config.getoption("lm_list")
+    if wanted is None and pattern is None:
         return None
-    from pytest_lmeval.preview import show_preview
-
     try:
-        return show_preview(config, read_settings(config), wanted)
+        settings = read_settings(config)
+        if pattern is not None:
+            from pytest_lmeval.listing import show_tasks
+
+            return show_tasks(settings, pattern)
+        from pytest_lmeval.preview import show_preview
+
+        return show_preview(config, settings, wanted)
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
 

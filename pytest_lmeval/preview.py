@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_lmeval.activation import catalogue_roots
 from pytest_lmeval.collection import describe
 from pytest_lmeval.errors import SettingsError, TaskFileError
 from pytest_lmeval.options import Settings
@@ -20,10 +19,12 @@ from pytest_lmeval.report.blocks import Style
 from pytest_lmeval.report.preview import Preview, format_preview
 from pytest_lmeval.report.terminal import Line
 from pytest_lmeval.report.visible import legend
-from pytest_lmeval.tasks.catalogue import SUFFIXES, Catalogue
+from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.groups import Group
+from pytest_lmeval.tasks.index.build import SUFFIXES
 from pytest_lmeval.tasks.python_tasks import PythonEvaluation
+from pytest_lmeval.tasks.sources import open_sources
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import TaskDocument, read_task_file
 
@@ -89,7 +90,8 @@ def _tasks(name: str, config: pytest.Config, settings: Settings) -> list[TaskSpe
     """Find the task, or the leaves of a group, tag or pattern, in order and once each."""
     path = config.invocation_params.dir / Path(name).expanduser()
     named_file = path.suffix in SUFFIXES
-    catalogue = Catalogue([*([path.parent] if named_file else []), *catalogue_roots(settings)])
+    sources = open_sources(settings.task_sources, settings.task_paths)
+    catalogue = Catalogue([*([path.parent] if named_file else []), *sources])
     documents = [_read(path, name)] if named_file else catalogue.find(name)
     found: dict[str, TaskSpec] = {}
     for document in documents:

@@ -11,7 +11,7 @@ from pytest_lmeval.suggestions import missing_key
 from pytest_lmeval.tasks.aggregation import mean, pooled_stderr, unweighted_stderr
 from pytest_lmeval.tasks.gates import check_gate
 from pytest_lmeval.tasks.spec import TASK_KEYS, TaskSpec, unknown_key
-from pytest_lmeval.tasks.yaml_loader import TaskDocument
+from pytest_lmeval.tasks.yaml_loader import FunctionReference, TaskDocument
 
 GROUP_KEYS = {"group", "group_alias", "task", "tag", "aggregate_metric_list", "metadata", "gate", "include"}
 _AGGREGATE_KEYS = ("metric", "aggregation", "weight_by_size", "filter_list")
@@ -111,18 +111,25 @@ def _at(document: TaskDocument, place: int, entry: Any) -> Aggregate:
 
 
 def _aggregate(document: TaskDocument, entry: Any) -> Aggregate:
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("metric"), str):
+    metric = entry.get("metric") if isinstance(entry, Mapping) else None
+    if isinstance(metric, FunctionReference):
+        # The tasks' own entries call such a metric by the function's name.
+        metric = metric.qualified_name.rpartition(".")[2]
+    if not isinstance(metric, str):
         problem = f"aggregate_metric_list: expected a metric, found {entry!r}{missing_key('metric', entry)}"
         raise document.error(problem, "aggregate_metric_list")
     for key in entry:
         if key not in _AGGREGATE_KEYS:
             problem = f"aggregate_metric_list: {unknown_key(str(key), _AGGREGATE_KEYS)}"
             raise document.error(problem, "aggregate_metric_list")
-    if entry.get("aggregation", "mean") != "mean":
-        raise document.error("aggregate_metric_list: the only aggregation is mean", "aggregate_metric_list")
+    aggregation = entry.get("aggregation", "mean")
+    # As in the reference: a function is accepted and the mean is taken all the same.
+    if aggregation != "mean" and not isinstance(aggregation, FunctionReference):
+        problem = f"aggregate_metric_list: the only aggregation is mean, found {aggregation!r}"
+        raise document.error(problem, "aggregate_metric_list")
     filters = entry.get("filter_list")
     names = (filters,) if isinstance(filters, str) else tuple(filters) if filters else None
-    return Aggregate(metric=entry["metric"], weight_by_size=bool(entry.get("weight_by_size", True)), filters=names)
+    return Aggregate(metric=metric, weight_by_size=bool(entry.get("weight_by_size", True)), filters=names)
 
 
 def aggregate(group: Group, results: Sequence[TaskResult]) -> TaskResult:

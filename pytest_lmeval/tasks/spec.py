@@ -160,7 +160,7 @@ def parse_task(document: TaskDocument) -> TaskSpec:
 def _of_class(document: TaskDocument, data: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what we need to know of a Python task."""
     if not isinstance(data["class"], FunctionReference):
-        raise document.error(f"class: expected !function module.Class, found {_shown(data['class'])}", "class")
+        raise document.error(f"class: expected !function module.Class, found {shown(data['class'])}", "class")
     return {key: data[key] for key in CLASS_KEYS if key in data}
 
 
@@ -175,10 +175,11 @@ def _check_type(document: TaskDocument, key: str, value: Any) -> None:
         return
     if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
         names = " or ".join("!function" if t is FunctionReference else t.__name__.lower() for t in expected)
-        raise document.error(f"{key}: expected {names}, found {_shown(value)}", key)
+        raise document.error(f"{key}: expected {names}, found {shown(value)}", key)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Show a value in a message, with its type, cut to a readable length."""
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
@@ -199,7 +200,7 @@ def _check_output_type(document: TaskDocument, data: Mapping[str, Any]) -> None:
 def _tags(document: TaskDocument, value: Any) -> tuple[str, ...]:
     tags = [value] if isinstance(value, str) else value or []
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise document.error(f"tag: expected a name or a list of names, found {_shown(value)}", "tag")
+        raise document.error(f"tag: expected a name or a list of names, found {shown(value)}", "tag")
     return tuple(tags)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _SafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_BYTES = 4_000_000
 MAX_DEPTH = 200
+MAX_INCLUDE_DEPTH = 100
 
 LM_EVAL_PREFIX = "lm_eval:"
 
@@ -93,6 +95,8 @@ def _read(path: Path, including: tuple[Path, ...], known: dict[Path, TaskDocumen
     if path in including:
         chain = " -> ".join(p.name for p in (*including, path))
         raise TaskFileError(including[-1], None, f"include cycle: {chain}")
+    if len(including) > MAX_INCLUDE_DEPTH:
+        raise TaskFileError(including[0], None, f"includes more than {MAX_INCLUDE_DEPTH} files in a row")
     # What two files include is read once: a lattice of includes would take exponentially long.
     if path not in known:
         known[path] = _merged(path, (*including, path), known)
@@ -100,20 +104,41 @@ def _read(path: Path, including: tuple[Path, ...], known: dict[Path, TaskDocumen
 
 
 def _merged(path: Path, including: tuple[Path, ...], known: dict[Path, TaskDocument]) -> TaskDocument:
-    data, lines = _parse(path)
+    data, lines = _parse_template(path) if len(including) > 1 else parse_file(path)
     parents = data.pop("include", None)
     place = lines.pop("include", (path, None))[1]
     merged: dict[str, Any] = {}
     merged_lines: dict[str, tuple[Path, int]] = {}
-    for name in [parents] if isinstance(parents, str) else parents or []:
-        parent = _read(_included(path, name, place), including, known)
+    for name in include_names(parents):
+        parent = _read(included_file(path, name, place), including, known)
         merged.update({k: v for k, v in parent.data.items() if k != "task_list"})
         merged_lines.update(parent.lines)
     # The merge is shallow: a local key replaces an included one whole, also where both are mappings.
     return TaskDocument(path, {**merged, **data}, {**merged_lines, **lines})
 
 
-def _included(path: Path, name: object, line: int | None) -> Path:
+def include_names(value: object) -> list[object]:
+    """Return the names in ``include``: one, or a list of them. Whether each is a name is for the reader to check."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _parse_template(path: Path) -> tuple[dict[str, Any], dict[str, tuple[Path, int]]]:
+    """Parse a file that others include; a group's tasks often share one."""
+    try:
+        now = path.stat()
+    except OSError as error:
+        raise TaskFileError(path, None, f"cannot be read: {error.strerror}") from None
+    data, lines = _parse_as_it_was(path, now.st_size, now.st_mtime_ns)
+    return dict(data), dict(lines)
+
+
+@lru_cache(maxsize=128)
+def _parse_as_it_was(path: Path, size: int, mtime_ns: int) -> tuple[dict[str, Any], dict[str, tuple[Path, int]]]:
+    return parse_file(path)
+
+
+def included_file(path: Path, name: object, line: int | None = None) -> Path:
+    """Find what ``path`` includes as ``name``. Raises TaskFileError."""
     if not isinstance(name, str):
         raise TaskFileError(path, line, f"include: expected a file name or a list of them, found {name!r}")
     if name.startswith(LM_EVAL_PREFIX):
@@ -137,7 +162,8 @@ def _included_from_lm_eval(path: Path, name: str, line: int | None) -> Path:
     return found
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], dict[str, tuple[Path, int]]]:
+def parse_file(path: Path) -> tuple[dict[str, Any], dict[str, tuple[Path, int]]]:
+    """Parse one file, its includes not followed: the keys, and where each stands. Raises TaskFileError."""
     text = _text(path)
     loader = _loader_class(path)(text)
     try:

@@ -153,14 +153,24 @@ def test_the_groups_hash_is_that_of_its_leaves_in_any_order() -> None:
 )
 def test_mistakes_are_located(tmp_path: Path, text: str, line: int | None, message: str) -> None:
     catalogue = Catalogue([write(tmp_path / "g.yaml", text).parent])
-    (document,) = catalogue._documents.values()
+    document = read_task_file(tmp_path / "g.yaml")
+    assert document is not None
     with pytest.raises(TaskFileError) as caught:
         catalogue.load(document)
     assert caught.value.problem.startswith(message)
     assert caught.value.line == line
 
 
-def test_a_single_metric_needs_no_list(tmp_path: Path) -> None:
-    document = read_task_file(write(tmp_path / "g.yaml", "group: g\ntask: t\naggregate_metric_list: {metric: acc}\n"))
+@pytest.mark.parametrize(
+    ("written", "metric"),
+    [
+        ("{metric: acc}", "acc"),
+        ("[{metric: acc, aggregation: !function u.f}]", "acc"),
+        ("[{metric: !function bleu.smoothed, aggregation: mean}]", "smoothed"),
+    ],
+    ids=["no-list", "function-to-aggregate", "function-as-metric"],
+)
+def test_what_the_reference_accepts(tmp_path: Path, written: str, metric: str) -> None:
+    document = read_task_file(write(tmp_path / "g.yaml", f"group: g\ntask: [t]\naggregate_metric_list: {written}\n"))
     assert document is not None
-    assert [entry.metric for entry in parse_group(document).aggregates] == ["acc"]
+    assert [entry.metric for entry in parse_group(document).aggregates] == [metric]

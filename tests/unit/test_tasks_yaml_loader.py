@@ -252,3 +252,20 @@ def test_without_the_harness_the_command_that_installs_it_is_told(
         f"{path}:3: include: 'lm_eval:arc/easy.yaml' is a file of lm-eval, which is not installed: "
         "pip install lm-eval==0.4.13"
     )
+
+
+def test_includes_do_not_go_on_without_end(tmp_path: Path) -> None:
+    for i in range(300):
+        write(tmp_path / f"_{i}", f"include: _{i + 1}\n")
+    path = write(tmp_path / "t.yaml", "task: t\ninclude: _0\n")
+    with pytest.raises(TaskFileError, match="includes more than 100 files in a row") as caught:
+        read_task_file(path)
+    assert caught.value.path == path
+
+
+def test_a_template_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    base = write(tmp_path / "_base", "repeats: 1\n")
+    path = write(tmp_path / "t.yaml", "task: t\ninclude: _base\n")
+    assert read(path).data["repeats"] == 1
+    write(base, "repeats: 20\n")
+    assert read(path).data["repeats"] == 20
