@@ -20,7 +20,7 @@ from pytest_lmeval.gate.policy import GatePolicy, parse_gate
 from pytest_lmeval.marks import planned_of_mark
 from pytest_lmeval.runner import Planned
 from pytest_lmeval.state import CATALOGUE, RUNNER, SETTINGS
-from pytest_lmeval.tasks.catalogue import SUFFIXES, Catalogue, name_of
+from pytest_lmeval.tasks.catalogue import Catalogue, name_of
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.sources import open_sources
 from pytest_lmeval.tasks.spec import TaskSpec
@@ -129,9 +129,9 @@ class CollectionPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
-        """Take the node ids of built-in tasks off the arguments: pytest would look for such a file here."""
+        """Take the node ids of tasks of a package off the arguments: pytest would look for such a file here."""
         config = self._config
-        self._node_ids = [arg for arg in config.args if _builtin_files(config, arg)]
+        self._node_ids = [arg for arg in config.args if _installed_files(config, arg)]
         config.args[:] = [arg for arg in config.args if arg not in self._node_ids]
 
     @pytest.hookimpl(tryfirst=True)
@@ -175,11 +175,12 @@ class CollectionPlugin:
                 yield from session.genitems(node)
 
     def _tasks_by_id(self, session: pytest.Session) -> Iterator[pytest.Item]:
-        """The built-in tasks of the node ids on the command line; as for any test, these alone."""
+        """The tasks of a package whose node ids are on the command line; as for any test, these alone."""
+        catalogue = self._config.stash[CATALOGUE]
         for node_id in self._node_ids:
             name, found = node_id.partition("::")[2], False
-            for path in _builtin_files(self._config, node_id):
-                node: TaskFile = TaskFile.from_parent(session, path=path, **_node_id(session, path))
+            for path in _installed_files(self._config, node_id):
+                node: TaskFile = TaskFile.from_parent(session, path=path, **_node_id(session, catalogue, path))
                 for item in session.genitems(node):
                     if name in ("", item.name):
                         found = True
@@ -254,13 +255,12 @@ def _node_id(session: pytest.Session, catalogue: Catalogue, path: Path) -> dict[
     return {"name": text, "nodeid": text if kind is str else kind(path=text)}
 
 
-def _builtin_files(config: pytest.Config, arg: str) -> list[Path]:
+def _installed_files(config: pytest.Config, arg: str) -> list[Path]:
     """Find the files of a node id as :func:`_node_id` gives it; none for any other argument."""
     place = arg.partition("::")[0]
     if not place.startswith(_OUTSIDE) or (config.invocation_params.dir / place).exists():
         return []
-    files = [path for suffix in SUFFIXES for path in builtin_tasks().rglob(f"*{suffix}")]
-    return [path for path in files if _OUTSIDE + path.name == place and not path.is_relative_to(config.rootpath)]
+    return config.stash[CATALOGUE].installed_files(place.removeprefix(_OUTSIDE))
 
 
 def describe(error: Exception, root: Path) -> str:

@@ -219,9 +219,9 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 
 def _sources(config: pytest.Config) -> tuple[str, ...]:
-    """Read ``lm_task_sources``: the known names, and folders, which are relative to the ini file."""
+    """Read ``lm_task_sources``: the known names, and folders, which start at the project's root."""
     given = [word for part in config.getini("lm_task_sources") or SOURCE_NAMES for word in part.split(",") if word]
-    base = config.inipath.parent if config.inipath is not None else config.rootpath
+    base = config.rootpath
     for name in given:
         if name not in SOURCE_NAMES and not (base / name).is_dir():
             raise SettingsError(

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_lmeval.errors import SettingsError, TaskFileError
 from pytest_lmeval.tasks.groups import Group, GroupSpec, parse_group
 from pytest_lmeval.tasks.index.entry import KINDS, Entry, Kind
-from pytest_lmeval.tasks.index.names import Names
+from pytest_lmeval.tasks.index.names import Names, SourceIndex
 from pytest_lmeval.tasks.sources import BUILTIN, LM_EVAL, PROJECT, Source
 from pytest_lmeval.tasks.spec import TaskSpec, parse_task, shown
 from pytest_lmeval.tasks.yaml_loader import TaskDocument, read_task_file
@@ -65,8 +65,19 @@ class Catalogue:
 
     def is_installed(self, path: Path) -> bool:
         """Whether a task file came with a package."""
-        installed = [source for source in self.names.sources if source.name in (BUILTIN, LM_EVAL)]
-        return any(path.is_relative_to(folder) for source in installed for folder in source.folders)
+        return any(path.is_relative_to(folder) for source in self._installed for folder in source.folders)
+
+    def installed_files(self, name: str) -> list[Path]:
+        """The task files called ``name`` that came with a package: those of the first that has one."""
+        for source in self._installed:
+            paths = [Path(entry.path) for entry in source.index.entries.values()]
+            if found := [path for path in paths if path.name == name]:
+                return found
+        return []
+
+    @property
+    def _installed(self) -> list[SourceIndex]:
+        return [source for source in self.names.sources if source.name in (BUILTIN, LM_EVAL)]
 
     def group_files(self, name: str) -> list[Path]:
         """The project's files with a group that has this task or group below it. An installed lm-eval has no say."""

@@ -39,6 +39,11 @@ def test_a_task_of_the_harness_runs_by_its_name(harness: Project) -> None:
     result.stdout.fnmatch_lines(["PASSED lmeval/brooks.yaml::brooks"])
 
 
+def test_its_node_id_runs_it_again(harness: Project) -> None:
+    for node_id in ("lmeval/brooks.yaml::brooks", "lmeval/brooks.yaml"):
+        assert harness.collect("--lm-model=pupil", node_id) == ["lmeval/brooks.yaml::brooks"]
+
+
 def test_the_projects_task_wins_over_the_harnesss(harness: Project) -> None:
     harness.choice_task("rivers")
     own = "tasks/rivers.yaml::rivers"
