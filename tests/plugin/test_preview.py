@@ -141,6 +141,7 @@ def test_of_a_large_group_some_are_shown(project: Project) -> None:
         ("tasks/python.yaml", "tasks/python.yaml:1: class: expected !function module.Class, found str 'Some'"),
         ("tasks/nodata.yaml", "tasks/nodata.yaml:*: there is no file 'absent.jsonl' next to the task file"),
     ],
+    ids=["unknown", "zero", "empty", "absent", "part", "column", "function", "class", "no-data"],
 )
 def test_mistakes_are_told_in_one_message(project: Project, option: str, message: str) -> None:
     project.choice_task("rivers")

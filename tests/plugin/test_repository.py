@@ -36,6 +36,8 @@ def test_the_first_command_of_the_documentation_selects_one_item() -> None:
     run = selected({})
     assert run.returncode == 0, run.stdout
     assert re.findall(r"<TaskItem (.*)>", run.stdout) == [WORD]
+    # No test of this suite is called after it.
+    assert re.search(r"\b1/\d+ tests collected", run.stdout)
     assert "left out" not in run.stdout
 
 
