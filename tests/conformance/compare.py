@@ -1,0 +1,189 @@
+"""Compare one task here with the same task in lm-evaluation-harness."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.conformance import answers, standins
+from tests.conformance.build import Built, NotBuildableError, build
+from tests.conformance.ours import Ours, load_spec
+from tests.conformance.reference import Reference
+
+SAME = "same"
+PROMPTS = "same prompts"
+DIFFERENT = "different"
+KNOWN = "known difference"
+NOT_RUNNABLE = "not runnable"
+# Few-shot examples asked for where the file leaves the number open.
+FORCED_SHOTS = 2
+
+
+# Other answers are tried where the reference cannot score the first ones.
+_ANSWER_SEEDS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the comparison of a task came to.
+
+    ``detail`` is the first difference, or why a part could not be compared. ``same prompts`` means that lm-eval
+    itself could not score any of the answers; ``known difference`` that it is a documented fault of lm-eval's.
+    """
+
+    status: str
+    detail: str = ""
+    requests: int = 0
+    metrics: int = 0
+    real: bool = False
+    standins: tuple[str, ...] = ()
+
+
+def first_difference(theirs: Sequence[Any], ours: Sequence[Any], label: str) -> str | None:
+    """Word where two lists of requests differ first, whitespace visible."""
+    for number, (expected, found) in enumerate(zip(theirs, ours, strict=False)):
+        if expected != found:
+            return f"{label}, request {number}: {_parts(expected, found)}"
+    if len(theirs) != len(ours):
+        return f"{label}: {len(theirs)} requests expected, {len(ours)} found"
+    return None
+
+
+def _parts(expected: tuple[Any, ...], found: tuple[Any, ...]) -> str:
+    if len(expected) != len(found):
+        return f"expected {_short(expected)}, found {_short(found)}"
+    place, (left, right) = next(
+        (i, pair) for i, pair in enumerate(zip(expected, found, strict=True)) if pair[0] != pair[1]
+    )
+    if not isinstance(left, str) or not isinstance(right, str):
+        return f"argument {place}: expected {_short(left)}, found {_short(right)}"
+    at = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    start = max(0, at - 40)
+    return f"argument {place}, character {at}: expected …{left[start : at + 60]!r}, found …{right[start : at + 60]!r}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def metric_difference(
+    theirs: Mapping[Any, tuple[Any, Any]], ours: Mapping[Any, tuple[Any, Any]]
+) -> str | None:
+    """Word the first metric that differs: a missing one, a value, or a standard error that both sides give."""
+    for key in dict.fromkeys([*theirs, *ours]):
+        name = ",".join(key)
+        if key not in ours or key not in theirs:
+            return f"metric {name}: {'only here' if key in ours else 'missing here'}"
+        (expected, expected_error), (found, found_error) = theirs[key], ours[key]
+        if not _equal(expected, found):
+            return f"metric {name}: expected {expected!r}, found {found!r}"
+        if expected_error is not None and found_error is not None and not _close(expected_error, found_error):
+            return f"standard error of {name}: expected {expected_error!r}, found {found_error!r}"
+    return None
+
+
+def _equal(expected: Any, found: Any) -> bool:
+    return bool(expected == found) or (_is_nan(expected) and _is_nan(found))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _close(expected: float, found: float) -> bool:
+    # The same formula in another order of additions: the last bits may differ.
+    return _equal(expected, found) or math.isclose(expected, found, rel_tol=1e-12, abs_tol=1e-15)
+
+
+def fixed_answers(reference: Reference, count: int, seed: int) -> list[Any]:
+    """Make the answers that are given to both sides for ``count`` requests."""
+    output_type = reference.task.OUTPUT_TYPE
+    if output_type == "generate_until":
+        return list(answers.generations(reference.targets(), seed))
+    if output_type == "loglikelihood_rolling":
+        return list(answers.rolling(count, seed))
+    return list(answers.loglikelihoods(count, seed))
+
+
+def shot_counts(reference: Reference) -> list[int]:
+    """The file's own number, none, and a forced one; a file that says exactly 0 allows no other."""
+    if reference.locked:
+        return [0]
+    return list(dict.fromkeys([reference.own_num_fewshot, 0, FORCED_SHOTS]))
+
+
+def compare(path: Path, data: Path | None) -> Outcome:
+    """Compare the task of one file of lm-eval's. ``data`` holds real documents for some."""
+    standins.used()
+    try:
+        built = build(path, data)
+    except NotBuildableError as error:
+        return Outcome(NOT_RUNNABLE, f"no documents made up for it: {_named(error.__cause__ or error)}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a task's module may do anything when it is imported
+        return Outcome(NOT_RUNNABLE, _named(error))
+    try:
+        return replace(_compared(path, built), real=built.real, standins=tuple(standins.used()))
+    except Exception as error:  # noqa: BLE001 - the reference built it, so whatever is raised here is ours
+        return Outcome(DIFFERENT, f"error here: {_named(error)}", real=built.real)
+
+
+def _named(error: BaseException) -> str:
+    text = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text}"[:300]
+
+
+def _compared(path: Path, built: Built) -> Outcome:
+    spec, reference, total = load_spec(path), built.reference, 0
+    # The file's own number comes last: it is the one that is scored.
+    for count in reversed(shot_counts(reference)):
+        theirs = _requests(reference, count)
+        if theirs is None:
+            continue
+        ours = Ours(spec, built.rows, count)
+        difference = first_difference(theirs, ours.requests(), f"{count} shots")
+        if difference:
+            leaks = count > 0 and draws_from_evaluated(reference)
+            return Outcome(KNOWN if leaks else DIFFERENT, difference, total)
+        total += len(theirs)
+    return _scored(reference, ours, theirs or [], total)
+
+
+def _requests(reference: Reference, count: int) -> list[tuple[Any, ...]] | None:
+    """None where lm-eval cannot draw that many examples from these documents."""
+    try:
+        return reference.requests(count)
+    except Exception:
+        if count in (0, reference.own_num_fewshot):
+            raise
+        return None
+
+
+def draws_from_evaluated(reference: Reference) -> bool:
+    """Whether the examples come from the split that is evaluated: lm-eval may then show a document its own answer."""
+    config, fewshot = reference.task.config, reference.task.fewshot_cfg
+    evaluated = config.test_split or config.validation_split
+    if fewshot.split is None and fewshot.samples is not None:
+        return False
+    pool = fewshot.split or config.training_split or config.validation_split or config.test_split
+    return bool(pool == evaluated)
+
+
+def _scored(reference: Reference, ours: Ours, requests: Sequence[Any], total: int) -> Outcome:
+    reason, theirs = "", {}
+    for seed in _ANSWER_SEEDS:
+        given = fixed_answers(reference, len(requests), seed)
+        try:
+            theirs = reference.metrics(given)
+        except Exception as error:  # noqa: BLE001 - the task's own code, on answers it was not written for
+            reason = reason or _named(error)
+            continue
+        difference = metric_difference(theirs, ours.metrics(given))
+        if difference:
+            return Outcome(DIFFERENT, difference, total, len(theirs))
+    if reason and not theirs:
+        return Outcome(PROMPTS, f"lm-eval cannot score: {reason}", total)
+    return Outcome(SAME, "", total, len(theirs))

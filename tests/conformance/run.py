@@ -1,0 +1,171 @@
+"""Compare the whole catalogue in several processes, resumable, with a time limit for each task.
+
+    python -m tests.conformance.run --out .lmeval/conformance [--processes 2] [--limit-s 60] [--only PATTERN]
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.catalogue import ReferenceTask, reference_tasks
+from tests.conformance.table import markdown
+
+# A worker is replaced after so many tasks: modules and datasets of all of them stay in its memory.
+_TASKS_A_WORKER = 500
+
+
+class Worker:
+    """A worker process; one that hangs or dies is replaced by the next task."""
+
+    def __init__(self, data: Path | None, limit_s: float) -> None:
+        self._data, self._limit_s = data, limit_s
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._done = 0
+
+    def compare(self, task: ReferenceTask) -> dict[str, Any]:
+        """Return the row of one task."""
+        process = self._ready()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps([task.name, task.file]) + "\n")
+            process.stdin.flush()
+            line = self._lines.get(timeout=self._limit_s)
+        except queue.Empty:
+            return self._lost(task, f"longer than {self._limit_s:.0f} s")
+        except BrokenPipeError:
+            line = None
+        if line is None:
+            return self._lost(task, "the process died")
+        self._done += 1
+        row: dict[str, Any] = json.loads(line)
+        return row
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _lost(self, task: ReferenceTask, reason: str) -> dict[str, Any]:
+        self.close()
+        return {"task": task.name, "file": task.file, "status": "not runnable", "detail": reason, "seconds": 0.0}
+
+    def _ready(self) -> subprocess.Popen[str]:
+        if self._done >= _TASKS_A_WORKER:
+            self.close()
+        if self._process is None:
+            self._done, self._lines = 0, queue.Queue()
+            command = [sys.executable, "-m", "tests.conformance.worker", *([str(self._data)] if self._data else [])]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            threading.Thread(target=_forward, args=(self._process, self._lines), daemon=True).start()
+        return self._process
+
+
+def _forward(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.put(line)
+    lines.put(None)
+
+
+def run(tasks: Iterable[ReferenceTask], out: Path, *, data: Path | None, processes: int, limit_s: float) -> Path:
+    """Compare ``tasks`` that ``out`` has no row of yet; return the file of rows, one JSON object a line."""
+    out.mkdir(parents=True, exist_ok=True)
+    rows = out / "rows.jsonl"
+    done = {row["task"] for row in read_rows(rows)}
+    waiting: queue.Queue[ReferenceTask] = queue.Queue()
+    for task in tasks:
+        if task.name not in done:
+            waiting.put(task)
+    with rows.open("a", encoding="utf-8") as file:
+        progress = _Progress(waiting.qsize())
+        lock = threading.Lock()
+
+        def work() -> None:
+            worker = Worker(data, limit_s)
+            while True:
+                try:
+                    task = waiting.get_nowait()
+                except queue.Empty:
+                    break
+                row = worker.compare(task)
+                with lock:
+                    file.write(json.dumps(row) + "\n")
+                    file.flush()
+                    progress.one(row["status"])
+            worker.close()
+
+        threads = [threading.Thread(target=work) for _ in range(processes)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return rows
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """The rows written so far."""
+    if not file.is_file():
+        return []
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+class _Progress:
+    """A line that is rewritten on a terminal, and one a thousand tasks elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._counts, self._started = total, {}, time.monotonic()  # type: ignore[var-annotated]
+
+    def one(self, status: str) -> None:
+        """Count one more task."""
+        self._counts[status] = self._counts.get(status, 0) + 1
+        done = sum(self._counts.values())
+        terminal = sys.stderr.isatty()
+        if not terminal and done % 1000 and done != self._total:
+            return
+        left = (time.monotonic() - self._started) / done * (self._total - done)
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(self._counts.items()))
+        text = f"{done}/{self._total} tasks, {left / 60:.0f} min left: {counts}"
+        print(f"\r\033[K{text}" if terminal else text, end="" if terminal else "\n", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Run, write the table, and fail where a task differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path(".lmeval/conformance"))
+    parser.add_argument("--data", type=Path, default=_shared_data())
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--limit-s", type=float, default=60.0, help="seconds for one task")
+    parser.add_argument("--only", default="*", help="a pattern of task names")
+    parser.add_argument("--names", type=Path, help="a file of task names, one a line")
+    options = parser.parse_args()
+    known = reference_tasks(options.out / "index.json")
+    names = set(options.names.read_text(encoding="utf-8").split()) if options.names else set(known)
+    tasks = [task for name, task in known.items() if name in names and fnmatch.fnmatchcase(name, options.only)]
+    rows = run(tasks, options.out, data=options.data, processes=options.processes, limit_s=options.limit_s)
+    table = markdown(read_rows(rows))
+    (options.out / "table.md").write_text(table, encoding="utf-8")
+    print(table.split("\n## By family")[0])
+    return int(any(row["status"] == "different" for row in read_rows(rows)))
+
+
+def _shared_data() -> Path | None:
+    folder = Path(os.environ.get("PYTEST_LMEVAL_SHARED", Path(__file__).parents[3] / "shared")) / "data"
+    return folder if folder.is_dir() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
