@@ -40,7 +40,7 @@ class Ours:
 
     def __init__(self, spec: TaskSpec, rows: Mapping[str, Any], num_fewshot: int) -> None:
         with given_rows(rows), mock.patch.object(documents, "call_for", _reseeded):
-            self._evaluation = Evaluation(spec, EvaluationOptions(num_fewshot=num_fewshot))
+            self._evaluation = Evaluation(spec, EvaluationOptions(num_fewshot=num_fewshot, unsafe_code=True))
             seed_everything()
             self._requests = list(self._evaluation.requests(itertools.count()))
 

@@ -35,6 +35,7 @@ class Reference:
         self.own_num_fewshot: int = self.task.config.num_fewshot or 0
         self.locked = self.task.config.num_fewshot == 0
         self._built: dict[int, tuple[list[tuple[Any, ...]], Any]] = {}
+        self._leaked: dict[int, set[int]] = {}
 
     def requests(self, num_fewshot: int) -> list[tuple[Any, ...]]:
         """The arguments of every request, in the order of the documents; those asked for last are scored."""
@@ -48,8 +49,35 @@ class Reference:
         task.set_config("num_fewshot", num_fewshot)
         task.set_fewshot_seed(seed=SEED)
         seed_everything()
-        task.build_all_requests(limit=None)
+        with self._examples() as drawn:
+            task.build_all_requests(limit=None)
+        documents = list(dict.fromkeys(instance.doc_id for instance in task.instances))
+        rows = {instance.doc_id: instance.doc for instance in task.instances}
+        pairs = zip(documents, drawn, strict=False)
+        self._leaked[num_fewshot] = {number for number, shots in pairs if rows[number] in shots}
         return [_comparable(instance.args) for instance in task.instances for _ in range(instance.repeats or 1)]
+
+    @contextmanager
+    def _examples(self) -> Iterator[list[Sequence[Any]]]:
+        """What the sampler draws, document after document."""
+        drawn: list[Sequence[Any]] = []
+        sampler = getattr(self.task, "sampler", None)
+        if sampler is None:
+            yield drawn
+            return
+        original = sampler.sample
+
+        def sample(*arguments: Any, **named: Any) -> Any:
+            drawn.append(original(*arguments, **named))
+            return drawn[-1]
+
+        with mock.patch.object(sampler, "sample", sample):
+            yield drawn
+
+    def leaked(self, num_fewshot: int) -> set[int]:
+        """Places, among the requests, of documents that lm-eval shows as their own example with the answer."""
+        requests = [i.doc_id for i in self.task.instances for _ in range(i.repeats or 1)]
+        return {place for place, number in enumerate(requests) if number in self._leaked[num_fewshot]}
 
     def targets(self) -> list[tuple[Mapping[str, Any], Any]]:
         """Document and target of every request, as :meth:`requests` counts them."""
