@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pytest_lmeval.tasks.yaml_loader import read_task_file
 from tests.conformance import answers, standins
 from tests.conformance.build import Built, NotBuildableError, build
 from tests.conformance.ours import Ours, load_spec
@@ -118,19 +119,29 @@ def shot_counts(reference: Reference) -> list[int]:
     return list(dict.fromkeys([reference.own_num_fewshot, 0, FORCED_SHOTS]))
 
 
-def compare(path: Path, data: Path | None) -> Outcome:
-    """Compare the task of one file of lm-eval's. ``data`` holds real documents for some."""
+def compare(path: Path, data: Path | None, ours: Path | None = None) -> Outcome:
+    """Compare the task of one file of lm-eval's, read here from the same file or from ``ours``.
+
+    ``data`` holds real documents for some datasets.
+    """
     standins.used()
     try:
+        if _is_multimodal(path):
+            return Outcome(NOT_RUNNABLE, "not a text task: it asks about images or sounds")
         built = build(path, data)
     except NotBuildableError as error:
         return Outcome(NOT_RUNNABLE, f"no documents made up for it: {_named(error.__cause__ or error)}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a task's module may do anything when it is imported
         return Outcome(NOT_RUNNABLE, _named(error))
     try:
-        return replace(_compared(path, built), real=built.real, standins=tuple(standins.used()))
+        return replace(_compared(ours or path, built), real=built.real, standins=tuple(standins.used()))
     except Exception as error:  # noqa: BLE001 - the reference built it, so whatever is raised here is ours
         return Outcome(DIFFERENT, f"error here: {_named(error)}", real=built.real)
+
+
+def _is_multimodal(path: Path) -> bool:
+    document = read_task_file(path)
+    return document is not None and any(document.data.get(f"doc_to_{kind}") for kind in ("image", "audio"))
 
 
 def _named(error: BaseException) -> str:

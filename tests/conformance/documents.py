@@ -21,6 +21,7 @@ _WORDS = (
 _SCRIPTS = ("Müller über Straße", "日本語のテキスト", "नमस्ते दुनिया", "Привет, мир", "مرحبا بالعالم", "naïve café")
 _LISTS = ("choices", "options", "endings", "candidates", "answers", "aliases", "sentences", "distractors", "labels")
 _NUMBERS = ("label", "gold", "idx", "index", "answer_idx", "answer_index", "correct", "id", "level", "target_idx")
+_LONGEST = 10
 _LETTERS = ("answerkey", "answer_key", "correct_answer_letter", "gold_letter", "answer_letter")
 
 
@@ -49,11 +50,13 @@ class _Row:
 
     def document(self, root: Shape) -> dict[str, Any]:
         # What is equal to another value, an answer among its choices, is made after that.
-        names = sorted(root.fields, key=lambda name: (bool(root.fields[name].same_as), name))
+        names = sorted(root.fields, key=lambda name: (_looked_up(root.fields[name]), name))
         made = {name: self._value(root.fields[name]) for name in names}
         return {name: made[name] for name in root.fields}
 
     def _value(self, shape: Shape) -> Any:
+        if shape.form:
+            return self._filled(shape.form)
         if shape.parsed is not None:
             value = self._value(shape.parsed)
             return json.dumps(value) if "json" in shape.uses else repr(value)
@@ -64,7 +67,14 @@ class _Row:
             return {key: self._value(shape.element()) for key in keys}
         if self._is_list(shape):
             return self._list(shape)
-        return self._leaf(shape)
+        value = self._leaf(shape)
+        if shape.same_as:
+            self._lists.setdefault(id(shape), [value])
+        return value
+
+    def _filled(self, form: str) -> str:
+        number, letter = self._random.randrange(1, 500), self._random.choice("ABCD")
+        return form.format(text=self._text(long=False), number=number, letter=letter)
 
     def _is_list(self, shape: Shape) -> bool:
         if {"text", "slice", "int", "number", "position"} & shape.uses or shape.constants:
@@ -72,7 +82,7 @@ class _Row:
         return bool({"iterate", "item"} & shape.uses) or (not shape.uses and shape.name.lower() in _LISTS)
 
     def _list(self, shape: Shape) -> list[Any]:
-        count = max(self._making.choices, shape.highest + 1)
+        count = max(self._making.choices, min(shape.highest + 1, _LONGEST))
         element = shape.item or Shape(f"{shape.name}[]")
         values: list[Any] = []
         for number in range(count):
@@ -83,15 +93,11 @@ class _Row:
         return values
 
     def _leaf(self, shape: Shape) -> Any:
-        if shape.form:
-            return shape.form.format(
-                text=self._text(long=False), number=self._random.randrange(1, 500), letter=self._random.choice("ABCD")
-            )
         if "flag" in shape.uses:
             return self._random.random() < 0.5
-        for other in shape.same_as:
-            if id(other) in self._lists:
-                return self._random.choice(self._lists[id(other)])
+        made = [value for other in shape.same_as for value in self._lists.get(id(other), ())]
+        if made:
+            return self._random.choice(made)
         if shape.constants and "excluded" not in shape.uses:
             return self._constant(shape)
         if {"position", "int", "number", "label"} & shape.uses:
@@ -116,7 +122,7 @@ class _Row:
         name = shape.name.lower().removesuffix("[]")
         if name in _LETTERS:
             return "ABCD"[self._random.randrange(self._making.positions)]
-        if name in _NUMBERS and not shape.uses:
+        if name in _NUMBERS and not shape.uses and not shape.parts:
             return self._random.randrange(self._making.positions)
         text = self._text(long=name in ("context", "passage", "text", "story", "article", "page", "document"))
         return self._with_part(shape, text)
@@ -146,6 +152,12 @@ class _Row:
         return self._random.choice(forms) if self._random.random() < 0.45 else f"{plain} {other}"
 
 
+
+
+def _looked_up(shape: Shape) -> int:
+    """How often the value, or one below it, is looked up elsewhere; what it is looked up in is a list or one of many."""
+    own = len(shape.same_as) if not shape.name.endswith("[]") else 0
+    return own + sum(_looked_up(below) for below in (*shape.fields.values(), shape.item) if below is not None)
 
 
 def _is_letter_list(element: Shape) -> bool:

@@ -124,10 +124,20 @@ class _Run:
         for node in tree.find_all(jinja2.nodes.Call):
             function = node.node
             if isinstance(function, jinja2.nodes.Getattr) and function.attr in ("index", "find") and node.args:
-                with contextlib.suppress(jinja2.nodes.Impossible):
-                    shape = _path(node.args[0], document)
-                    if shape is not None:
-                        shape.add_constants(function.node.as_const())
+                shape = _path(node.args[0], document)
+                if shape is not None:
+                    self._one_of(shape, function.node, document)
+
+    def _one_of(self, shape: Shape, listed: Any, document: ProbeDocument) -> None:
+        """Note what ``shape`` is looked up in: a literal, or a list of columns."""
+        try:
+            shape.add_constants(listed.as_const())
+        except jinja2.nodes.Impossible:
+            for item in getattr(listed, "items", ()):
+                other = _path(item, document)
+                if other is not None and other not in shape.same_as:
+                    shape.same_as.append(other)
+                    other.same_as.append(shape)
 
     def _mark(self, field: str, document: ProbeDocument, use: str) -> None:
         shape = self._whole(field, document)

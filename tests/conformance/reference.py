@@ -165,5 +165,9 @@ def _once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def given_rows(rows: Mapping[str, Any]) -> Iterator[None]:
     """Whatever dataset is asked for, these rows are it: a ``datasets.Dataset`` per split."""
     splits = datasets.DatasetDict(rows)
-    with mock.patch.object(datasets, "load_dataset", lambda *_, **__: splits):
+
+    def load(*_: Any, split: str | None = None, **__: Any) -> Any:
+        return splits if split is None else splits.get(split, next(iter(splits.values())))
+
+    with mock.patch.object(datasets, "load_dataset", load):
         yield

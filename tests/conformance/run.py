@@ -10,7 +10,6 @@ import fnmatch
 import json
 import os
 import queue
-import subprocess
 import sys
 import threading
 import time
@@ -19,67 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.conformance.catalogue import ReferenceTask, reference_tasks
+from tests.conformance.process import Worker, shared_data
 from tests.conformance.table import markdown
-
-# A worker is replaced after so many tasks: modules and datasets of all of them stay in its memory.
-_TASKS_A_WORKER = 500
-
-
-class Worker:
-    """A worker process; one that hangs or dies is replaced by the next task."""
-
-    def __init__(self, data: Path | None, limit_s: float) -> None:
-        self._data, self._limit_s = data, limit_s
-        self._process: subprocess.Popen[str] | None = None
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self._done = 0
-
-    def compare(self, task: ReferenceTask) -> dict[str, Any]:
-        """Return the row of one task."""
-        process = self._ready()
-        assert process.stdin is not None
-        try:
-            process.stdin.write(json.dumps([task.name, task.file]) + "\n")
-            process.stdin.flush()
-            line = self._lines.get(timeout=self._limit_s)
-        except queue.Empty:
-            return self._lost(task, f"longer than {self._limit_s:.0f} s")
-        except BrokenPipeError:
-            line = None
-        if line is None:
-            return self._lost(task, "the process died")
-        self._done += 1
-        row: dict[str, Any] = json.loads(line)
-        return row
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _lost(self, task: ReferenceTask, reason: str) -> dict[str, Any]:
-        self.close()
-        return {"task": task.name, "file": task.file, "status": "not runnable", "detail": reason, "seconds": 0.0}
-
-    def _ready(self) -> subprocess.Popen[str]:
-        if self._done >= _TASKS_A_WORKER:
-            self.close()
-        if self._process is None:
-            self._done, self._lines = 0, queue.Queue()
-            command = [sys.executable, "-m", "tests.conformance.worker", *([str(self._data)] if self._data else [])]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            threading.Thread(target=_forward, args=(self._process, self._lines), daemon=True).start()
-        return self._process
-
-
-def _forward(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line)
-    lines.put(None)
-
 
 def run(tasks: Iterable[ReferenceTask], out: Path, *, data: Path | None, processes: int, limit_s: float) -> Path:
     """Compare ``tasks`` that ``out`` has no row of yet; return the file of rows, one JSON object a line."""
@@ -146,7 +86,7 @@ def main() -> int:
     """Run, write the table, and fail where a task differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(".lmeval/conformance"))
-    parser.add_argument("--data", type=Path, default=_shared_data())
+    parser.add_argument("--data", type=Path, default=shared_data())
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--limit-s", type=float, default=60.0, help="seconds for one task")
     parser.add_argument("--only", default="*", help="a pattern of task names")
@@ -160,11 +100,6 @@ def main() -> int:
     (options.out / "table.md").write_text(table, encoding="utf-8")
     print(table.split("\n## By family")[0])
     return int(any(row["status"] == "different" for row in read_rows(rows)))
-
-
-def _shared_data() -> Path | None:
-    folder = Path(os.environ.get("PYTEST_LMEVAL_SHARED", Path(__file__).parents[3] / "shared")) / "data"
-    return folder if folder.is_dir() else None
 
 
 if __name__ == "__main__":

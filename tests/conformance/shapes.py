@@ -100,6 +100,8 @@ class Probe(str):
     def _position_of(self, other: Any) -> int:
         self.shape.uses.add("iterate")
         _link(Probe(self.shape.element()), other)
+        if isinstance(other, str) and not isinstance(other, Probe):
+            self.shape.parts.append(str(other))
         return 0
 
     def _is_list(self) -> bool:
@@ -115,7 +117,7 @@ class Probe(str):
     def __contains__(self, other: Any) -> bool:
         if isinstance(other, str) and not isinstance(other, Probe) and other not in self.shape.parts:
             self.shape.parts.append(other)
-        return str.__contains__(self, str(other))
+        return TURN.number % 2 == 0 or str.__contains__(self, str(other))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Probe):

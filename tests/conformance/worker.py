@@ -1,4 +1,4 @@
-"""One process that compares tasks: a name and a file a line in, an outcome as JSON a line out."""
+"""One process that compares tasks: name, lm-eval's file and ours a line in, an outcome as JSON a line out."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def main(data: Path | None, lines: TextIO) -> None:
     quiet()
     install()
     for line in lines:
-        name, file = json.loads(line)
+        name, file, ours = json.loads(line)
         started = time.perf_counter()
-        outcome = compare(ReferenceTask(name, file).path, data)
+        outcome = compare(ReferenceTask(name, file).path, data, Path(ours) if ours else None)
         row = {"task": name, "file": file, **asdict(outcome), "seconds": round(time.perf_counter() - started, 3)}
         print(json.dumps(row), file=_ANSWERS, flush=True)
 
