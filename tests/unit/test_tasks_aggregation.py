@@ -13,6 +13,7 @@ from pytest_lmeval.tasks.aggregation import AGGREGATIONS, classification, pooled
 STREAM = random.Random(3)
 NATS = [-STREAM.expovariate(0.4) for _ in range(300)]
 PAIRS = [(-STREAM.uniform(5, 60), STREAM.randrange(4, 40)) for _ in range(300)]
+TENTHS = [round(STREAM.random(), 3) for _ in range(8)]
 ZERO_ONE = [float(STREAM.random() < 0.3) for _ in range(31)]
 
 
@@ -65,6 +66,15 @@ def test_one_document_has_no_stderr(name: str) -> None:
     single: list[Any] = [(-3.0, 2)] if name in ("weighted_perplexity", "bits_per_byte") else [-1.0]
     assert AGGREGATIONS[name].stderr(single) is None
     assert math.isfinite(AGGREGATIONS[name].value(single))
+
+
+def test_nanmean_is_the_references_to_the_last_bit(theirs: Any) -> None:
+    assert AGGREGATIONS["nanmean"].value(TENTHS) == theirs.nanmean(TENTHS)
+
+
+def test_a_resample_that_scores_nothing_is_one_of_them() -> None:
+    pairs = [("the river is wide", "the river is wide"), ("stone", "zzz"), ("market", "qqq")]
+    assert AGGREGATIONS["chrf"].value(pairs) > 0
 
 
 def test_nanmean_leaves_gaps_out() -> None:

@@ -92,8 +92,8 @@ def _bits_per_byte_stderr(pairs: Values) -> float | None:
 
 
 def _nanmean(values: Values) -> float:
-    real = [v for v in values if not math.isnan(v)]
-    return mean(real) if real else math.nan
+    # numpy adds in another order than ``sum``: the last bit is the reference's too.
+    return math.nan if all(math.isnan(v) for v in values) else float(np.nanmean(values))
 
 
 def _nanmean_stderr(values: Values) -> float | None:

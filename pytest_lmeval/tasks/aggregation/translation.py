@@ -22,7 +22,7 @@ _HALF_INTERVAL = 1.96
 
 def _corpus(name: str, make: Callable[[], Any]) -> Aggregation:
     def estimate(pairs: Values) -> Estimate:
-        metric = make()
+        metric = _in_floats(make())
         resamples = max(_FEWEST_RESAMPLES, min(RESAMPLES, _RESAMPLED_DOCUMENTS // len(pairs)))
         score = metric.corpus_score(*_columns(name, pairs), n_bootstrap=resamples)
         if len(pairs) < 2:
@@ -40,6 +40,19 @@ def _corpus(name: str, make: Callable[[], Any]) -> Aggregation:
         # Most of the time goes into counting, which both need.
         together=estimate,
     )
+
+
+def _in_floats(metric: Any) -> Any:
+    """Scores of Python's float alone: sacreBLEU averages those of all resamples, where 0.0 meets numpy's float32."""
+    compute = metric._compute_score_from_stats
+
+    def computed(stats: Any) -> Any:
+        score = compute(stats)
+        score.score = float(score.score)
+        return score
+
+    metric._compute_score_from_stats = computed
+    return metric
 
 
 def _columns(name: str, pairs: Values) -> tuple[list[str], list[tuple[str | None, ...]]]:
