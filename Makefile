@@ -12,11 +12,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO_TASKS := tasks/hellaswag.yaml tasks/arc_easy.yaml tasks/demo
 
-.PHONY: help demo test lint typecheck check clean
+.PHONY: help demo test conformance lint typecheck check clean
 
 help:
 	@echo "make demo       a real model on real benchmarks, against the committed baselines"
 	@echo "make test       the whole test suite"
+	@echo "make conformance  every task of lm-eval's catalogue against lm-eval; an hour or so, goes on where it stopped"
 	@echo "make check      formatting, lint and types"
 	@echo "make clean      remove the virtual environment and everything made by these commands"
 
@@ -27,6 +28,9 @@ demo: $(VENV)/.demo $(DEMO_DATA)/.complete
 test: $(VENV)/.test
 	@echo "== test: the whole suite"
 	$(BIN)/python -m pytest $(ARGS)
+
+conformance: $(VENV)/.conformance
+	$(BIN)/python -m tests.conformance.run $(ARGS)
 
 check: lint typecheck
 
@@ -55,6 +59,11 @@ $(VENV)/.demo: $(VENV)/.base pyproject.toml
 $(VENV)/.test: $(VENV)/.demo
 	@echo "== install: what the test suite compares with and checks by"
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.conformance: $(VENV)/.test
+	@echo "== install: what the modules of lm-eval's tasks import"
+	$(PIP) -e '.[conformance]'
 	@touch $@
 
 $(DEMO_DATA)/.complete: $(VENV)/.demo scripts/demo_data.py

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+_TIES, _GREEDY = 0.15, 0.3
 _FORMS = (
     "{gold}",
     " {gold}",
@@ -26,27 +27,24 @@ _FORMS = (
 )
 
 
-def loglikelihoods(count: int, seed: int) -> list[tuple[float, bool]]:
-    """Sums of log-probabilities in nats, a few of them equal to their neighbour, with a flag for greedy."""
+def fixed(asked: Sequence[tuple[str, Mapping[str, Any], Any]], seed: int) -> list[Any]:
+    """Make one answer a request; ``asked`` are (operation, document, target).
+
+    A log-probability (nats) with a flag for greedy, the log-probability of a whole text, or a text around what the
+    document holds.
+    """
     stream = random.Random(seed)
-    values: list[tuple[float, bool]] = []
-    for _ in range(count):
-        tied = values and stream.random() < 0.15
-        logprob = values[-1][0] if tied else -stream.uniform(0.01, 60.0)
-        values.append((logprob, stream.random() < 0.3))
-    return values
-
-
-def rolling(count: int, seed: int) -> list[float]:
-    """Log-probabilities of whole texts in nats."""
-    stream = random.Random(seed)
-    return [-stream.uniform(10.0, 500.0) for _ in range(count)]
-
-
-def generations(documents: Sequence[tuple[Mapping[str, Any], Any]], seed: int) -> list[str]:
-    """Texts around what each document holds. ``documents`` are (document, target), one per request and repeat."""
-    stream = random.Random(seed)
-    return [_text(stream, document, target) for document, target in documents]
+    answers: list[Any] = []
+    for operation, document, target in asked:
+        if operation == "generate_until":
+            answers.append(_text(stream, document, target))
+        elif operation == "loglikelihood_rolling":
+            answers.append(-stream.uniform(10.0, 500.0))
+        else:
+            tied = answers and isinstance(answers[-1], tuple) and stream.random() < _TIES
+            logprob = answers[-1][0] if tied else -stream.uniform(0.01, 60.0)
+            answers.append((logprob, stream.random() < _GREEDY))
+    return answers
 
 
 def _text(stream: random.Random, document: Mapping[str, Any], target: Any) -> str:

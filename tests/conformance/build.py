@@ -47,12 +47,15 @@ def build(path: Path, data: Path | None) -> Built:
     real = _real_rows(config, names, data)
     if real is not None:
         return Built(_checked(path, real), real, True)
-    shape = overlay(infer(config), config)
+    # A class reads its columns itself: they are known, or they are not.
+    shape = overlay(Shape("document") if "class" in config else infer(config), config)
     return _made_up(path, shape, names, config)
 
 
 def splits_of(config: Mapping[str, Any]) -> list[str]:
-    """Every split the file names."""
+    """Every split the file names, or the usual ones where a class knows them."""
+    if "class" in config:
+        return ["train", "validation", "test"]
     fewshot = config.get("fewshot_config")
     named = [config.get(f"{kind}_split") for kind in ("training", "validation", "test", "fewshot")]
     named.append(fewshot.get("split") if isinstance(fewshot, Mapping) else None)

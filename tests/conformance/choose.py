@@ -1,6 +1,6 @@
 """Choose the sample of ``test_catalogue.py`` from a run of the whole catalogue, by family and by feature.
 
-    python -m tests.conformance.choose .lmeval/conformance/rows.jsonl > tests/conformance/sample.txt
+python -m tests.conformance.choose .lmeval/conformance/rows.jsonl > tests/conformance/sample.txt
 """
 
 from __future__ import annotations

@@ -15,9 +15,31 @@ from typing import Any
 from tests.conformance.shapes import LENGTH, Shape
 
 _WORDS = (
-    "river stone market garden window lantern engine harbour letter bridge copper meadow signal copy winter "
-    "traveller silver orchard compass village thunder ribbon pocket ladder"
-).split()
+    "river",
+    "stone",
+    "market",
+    "garden",
+    "window",
+    "lantern",
+    "engine",
+    "harbour",
+    "letter",
+    "bridge",
+    "copper",
+    "meadow",
+    "signal",
+    "copy",
+    "winter",
+    "traveller",
+    "silver",
+    "orchard",
+    "compass",
+    "village",
+    "thunder",
+    "ribbon",
+    "pocket",
+    "ladder",
+)
 _SCRIPTS = ("Müller über Straße", "日本語のテキスト", "नमस्ते दुनिया", "Привет, мир", "مرحبا بالعالم", "naïve café")
 _LISTS = ("choices", "options", "endings", "candidates", "answers", "aliases", "sentences", "distractors", "labels")
 _NUMBERS = ("label", "gold", "idx", "index", "answer_idx", "answer_index", "correct", "id", "level", "target_idx")
@@ -152,10 +174,8 @@ class _Row:
         return self._random.choice(forms) if self._random.random() < 0.45 else f"{plain} {other}"
 
 
-
-
 def _looked_up(shape: Shape) -> int:
-    """How often the value, or one below it, is looked up elsewhere; what it is looked up in is a list or one of many."""
+    """How often the value, or one below it, is looked up in a list; the elements of such a list do not count."""
     own = len(shape.same_as) if not shape.name.endswith("[]") else 0
     return own + sum(_looked_up(below) for below in (*shape.fields.values(), shape.item) if below is not None)
 

@@ -11,7 +11,7 @@ import linecache
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 from unittest import mock
 
 import jinja2
@@ -121,10 +121,10 @@ class _Run:
                     elif shape is not None:
                         shape.uses.add("position")
                         shape.highest = max(shape.highest, len(literal) - 1)
-        for node in tree.find_all(jinja2.nodes.Call):
-            function = node.node
-            if isinstance(function, jinja2.nodes.Getattr) and function.attr in ("index", "find") and node.args:
-                shape = _path(node.args[0], document)
+        for call in tree.find_all(jinja2.nodes.Call):
+            function = call.node
+            if isinstance(function, jinja2.nodes.Getattr) and function.attr in ("index", "find") and call.args:
+                shape = _path(call.args[0], document)
                 if shape is not None:
                     self._one_of(shape, function.node, document)
 
@@ -183,7 +183,8 @@ class _Run:
 
 @functools.lru_cache(maxsize=1000)
 def _parsed(field: str) -> jinja2.nodes.Template:
-    return env.parse(field)
+    tree: jinja2.nodes.Template = env.parse(field)
+    return tree
 
 
 def learn(error: BaseException, root: Shape) -> bool:
@@ -193,9 +194,9 @@ def learn(error: BaseException, root: Shape) -> bool:
         match = re.match(r"'([^']+)' is undefined", str(error))
         if match:
             root.child(match[1])
-    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
-        if not isinstance(error.args[0], Probe):
-            root.child(error.args[0])
+    key = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if isinstance(key, str) and not isinstance(key, Probe):
+        root.child(key)
     _learn_from_line(error)
     return _size(root) != before
 
@@ -214,9 +215,12 @@ def _learn_from_line(error: BaseException) -> None:
         for node in ast.walk(_statement(frame, number)):
             if isinstance(node, ast.Subscript):
                 _known_keys(frame, node.value, node.slice)
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-                if node.func.attr in ("index", "find"):
-                    _known_keys(frame, node.func.value, node.args[0])
+            elif isinstance(node, ast.Call) and node.args and _looks_up(node.func):
+                _known_keys(frame, node.func.value, node.args[0])
+
+
+def _looks_up(function: ast.expr) -> TypeGuard[ast.Attribute]:
+    return isinstance(function, ast.Attribute) and function.attr in ("index", "find")
 
 
 def _statement(frame: Any, number: int) -> ast.AST:
@@ -296,5 +300,3 @@ def _ord(original: Callable[..., int]) -> Callable[..., int]:
         return original(text)
 
     return letter
-
-

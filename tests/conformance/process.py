@@ -60,8 +60,11 @@ class Worker:
             self.close()
         if self._process is None:
             self._done, self._lines = 0, queue.Queue()
+            environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "DISABLE_MULTIPROC": "1"}
             command = [sys.executable, "-m", "tests.conformance.worker", *([str(self._data)] if self._data else [])]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            )
             threading.Thread(target=_forward, args=(self._process, self._lines), daemon=True).start()
         return self._process
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ class Reference:
 
     def __init__(self, config: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
         with given_rows(rows):
-            self.task = ConfigurableTask(config=_frozen(dict(config)))
+            self.task = _made(dict(config))
         self.own_num_fewshot: int = self.task.config.num_fewshot or 0
         self.locked = self.task.config.num_fewshot == 0
         self._built: dict[int, tuple[list[tuple[Any, ...]], Any]] = {}
@@ -44,13 +45,20 @@ class Reference:
         requests, self.task._instances = self._built[num_fewshot]
         return requests
 
-    def _build(self, num_fewshot: int) -> list[tuple[Any, ...]]:
+    def draws_while_rendering(self, num_fewshot: int) -> bool:
+        """Whether lm-eval's own requests depend on the state of the global generators."""
+        return self._build(num_fewshot, seed=SEED + 1) != self._build(num_fewshot)
+
+    def _build(self, num_fewshot: int, seed: int = SEED) -> list[tuple[Any, ...]]:
         task = self.task
         task.set_config("num_fewshot", num_fewshot)
         task.set_fewshot_seed(seed=SEED)
-        seed_everything()
+        seed_everything(seed)
         with self._examples() as drawn:
             task.build_all_requests(limit=None)
+        # A class may ask several operations of a document; they are sent one operation after the other.
+        operations = list(dict.fromkeys(instance.request_type for instance in task.instances))
+        task.instances.sort(key=lambda instance: operations.index(instance.request_type))
         documents = list(dict.fromkeys(instance.doc_id for instance in task.instances))
         rows = {instance.doc_id: instance.doc for instance in task.instances}
         pairs = zip(documents, drawn, strict=False)
@@ -79,10 +87,12 @@ class Reference:
         requests = [i.doc_id for i in self.task.instances for _ in range(i.repeats or 1)]
         return {place for place, number in enumerate(requests) if number in self._leaked[num_fewshot]}
 
-    def targets(self) -> list[tuple[Mapping[str, Any], Any]]:
-        """Document and target of every request, as :meth:`requests` counts them."""
+    def asked(self) -> list[tuple[str, Mapping[str, Any], Any]]:
+        """Operation, document and target of every request, as :meth:`requests` counts them."""
         task = self.task
-        return [(i.doc, task.doc_to_target(i.doc)) for i in task.instances for _ in range(i.repeats or 1)]
+        return [
+            (i.request_type, i.doc, task.doc_to_target(i.doc)) for i in task.instances for _ in range(i.repeats or 1)
+        ]
 
     def metrics(self, answers: Sequence[Any]) -> dict[str, tuple[float, float | None]]:
         """Value and standard error by ``metric,filter``. The error is given for means alone."""
@@ -124,10 +134,10 @@ def _comparable(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return (arguments[0], tuple(until), length, sampled, *arguments[2:])
 
 
-def seed_everything() -> None:
+def seed_everything(seed: int = SEED) -> None:
     """Tasks that draw from the global generators meet them in the same state on both sides."""
-    random.seed(SEED)
-    np.random.seed(SEED)
+    random.seed(seed)
+    np.random.seed(seed)
 
 
 def reseed(function: Callable[..., Any]) -> None:
@@ -136,6 +146,16 @@ def reseed(function: Callable[..., Any]) -> None:
     for value in getattr(function, "__globals__", {}).values():
         if isinstance(value, random.Random):
             value.seed(SEED)
+
+
+def _made(config: dict[str, Any]) -> Any:
+    """A task of a file, or of the class that the file names."""
+    if "class" not in config:
+        return ConfigurableTask(config=_frozen(config))
+    made = config["class"]
+    task = made(config=config) if "config" in inspect.signature(made.__init__).parameters else made()
+    task.config.task = config["task"]
+    return task
 
 
 def _frozen(config: dict[str, Any]) -> dict[str, Any]:

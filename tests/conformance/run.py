@@ -1,6 +1,6 @@
 """Compare the whole catalogue in several processes, resumable, with a time limit for each task.
 
-    python -m tests.conformance.run --out .lmeval/conformance [--processes 2] [--limit-s 60] [--only PATTERN]
+python -m tests.conformance.run --out .lmeval/conformance [--processes 2] [--limit-s 60] [--only PATTERN]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from tests.conformance.catalogue import ReferenceTask, reference_tasks
 from tests.conformance.process import Worker, shared_data
 from tests.conformance.table import markdown
+
 
 def run(tasks: Iterable[ReferenceTask], out: Path, *, data: Path | None, processes: int, limit_s: float) -> Path:
     """Compare ``tasks`` that ``out`` has no row of yet; return the file of rows, one JSON object a line."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_lmeval.tasks.catalogue import builtin_tasks
+from pytest_lmeval.tasks.sources import builtin_tasks
 from pytest_lmeval.tasks.yaml_loader import read_task_file
 
 FILES = sorted(path.relative_to(builtin_tasks()).as_posix() for path in builtin_tasks().rglob("*.yaml"))

@@ -34,7 +34,6 @@ def quiet() -> None:
     lm_eval.utils.env.from_string = compiled
     numbers = itertools.count()
     datasets.fingerprint.Hasher.hash = classmethod(lambda cls, value: f"{next(numbers):016x}")
-    os.environ["HF_HUB_OFFLINE"] = os.environ["DISABLE_MULTIPROC"] = "1"
 
 
 def main(data: Path | None, lines: TextIO) -> None:
