@@ -17,6 +17,8 @@ from tests.conformance.reference import Reference, load_config
 from tests.conformance.shapes import Shape
 
 _REAL_ROWS = 24
+# Copies of a dataset under another name.
+_COPIES = {"wis-k/instruction-following-eval": "google/IFEval"}
 _LEARNING = 6
 # Nastiest first; a task that cannot read such documents gets plainer ones.
 _VARIANTS = tuple(
@@ -93,7 +95,7 @@ def _real_rows(config: Mapping[str, Any], names: list[str], data: Path | None) -
     path, name = config.get("dataset_path"), config.get("dataset_name")
     if data is None or not isinstance(path, str):
         return None
-    folder = data / path / (name or "default")
+    folder = data / _COPIES.get(path, path) / (name or "default")
     files = {file.stem: file for file in sorted(folder.glob("*.jsonl"))} if folder.is_dir() else {}
     if not files:
         return None

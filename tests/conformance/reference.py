@@ -30,9 +30,10 @@ def load_config(path: Path) -> dict[str, Any]:
 class Reference:
     """A built task. Raises whatever lm-eval and the task's own code raise."""
 
-    def __init__(self, config: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], rows: Mapping[str, Any], seed: int = SEED) -> None:
+        self._seed = seed
         with given_rows(rows):
-            self.task = _made(dict(config))
+            self.task = _made(dict(config), seed)
         self.own_num_fewshot: int = self.task.config.num_fewshot or 0
         self.locked = self.task.config.num_fewshot == 0
         self._built: dict[int, tuple[list[tuple[Any, ...]], Any]] = {}
@@ -45,15 +46,11 @@ class Reference:
         requests, self.task._instances = self._built[num_fewshot]
         return requests
 
-    def draws_while_rendering(self, num_fewshot: int) -> bool:
-        """Whether lm-eval's own requests depend on the state of the global generators."""
-        return self._build(num_fewshot, seed=SEED + 1) != self._build(num_fewshot)
-
-    def _build(self, num_fewshot: int, seed: int = SEED) -> list[tuple[Any, ...]]:
+    def _build(self, num_fewshot: int) -> list[tuple[Any, ...]]:
         task = self.task
         task.set_config("num_fewshot", num_fewshot)
         task.set_fewshot_seed(seed=SEED)
-        seed_everything(seed)
+        seed_everything(self._seed)
         with self._examples() as drawn:
             task.build_all_requests(limit=None)
         # A class may ask several operations of a document; they are sent one operation after the other.
@@ -140,40 +137,40 @@ def seed_everything(seed: int = SEED) -> None:
     np.random.seed(seed)
 
 
-def reseed(function: Callable[..., Any]) -> None:
+def reseed(function: Callable[..., Any], seed: int = SEED) -> None:
     """Start the generators over, those that the function's module holds too."""
-    seed_everything()
+    seed_everything(seed)
     for value in getattr(function, "__globals__", {}).values():
         if isinstance(value, random.Random):
-            value.seed(SEED)
+            value.seed(seed)
 
 
-def _made(config: dict[str, Any]) -> Any:
+def _made(config: dict[str, Any], seed: int) -> Any:
     """A task of a file, or of the class that the file names."""
     if "class" not in config:
-        return ConfigurableTask(config=_frozen(config))
+        return ConfigurableTask(config=_frozen(config, seed))
     made = config["class"]
     task = made(config=config) if "config" in inspect.signature(made.__init__).parameters else made()
     task.config.task = config["task"]
     return task
 
 
-def _frozen(config: dict[str, Any]) -> dict[str, Any]:
+def _frozen(config: dict[str, Any], seed: int) -> dict[str, Any]:
     """Run each ``process_docs`` once per split; lm-eval runs it again at each use, and a shuffle differs then."""
     if callable(config.get("process_docs")):
-        config["process_docs"] = _once(config["process_docs"])
+        config["process_docs"] = _once(config["process_docs"], seed)
     fewshot = config.get("fewshot_config")
     if isinstance(fewshot, Mapping) and callable(fewshot.get("process_docs")):
-        config["fewshot_config"] = {**fewshot, "process_docs": _once(fewshot["process_docs"])}
+        config["fewshot_config"] = {**fewshot, "process_docs": _once(fewshot["process_docs"], seed)}
     return config
 
 
-def _once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _once(function: Callable[[Any], Any], seed: int) -> Callable[[Any], Any]:
     processed: dict[int, tuple[Any, Any]] = {}
 
     def process(rows: Any) -> Any:
         if id(rows) not in processed:
-            reseed(function)
+            reseed(function, seed)
             # The rows are kept as well: an id is only unique among what is alive.
             processed[id(rows)] = (rows, function(rows))
         return processed[id(rows)][1]

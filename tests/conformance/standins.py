@@ -11,12 +11,16 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from types import ModuleType
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import evaluate
 import nltk
+import nltk.data
+import nltk.tokenize
 import numpy as np
+import torch
 from sklearn.metrics import accuracy_score, f1_score
 
 _USED: set[str] = set()
@@ -28,6 +32,9 @@ def install() -> None:
     nltk.download = lambda *_, **__: True
     # Gone in numpy 2; several tasks' scoring still names it.
     vars(np)["NAN"] = np.nan
+    for name in ("bert_score", "tinyBenchmarks"):
+        sys.modules.setdefault(name, _module(name))
+    _sentences()
     _squad_metrics()
 
 
@@ -40,6 +47,35 @@ def used() -> list[str]:
 
 def _load(path: str, *_: Any, **__: Any) -> Any:
     return _KNOWN.get(path, _Metric)(path)
+
+
+def _module(name: str) -> ModuleType:
+    """A package that its authors give away outside the registries, or that would bring a model."""
+    module = ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None)
+    vars(module).update(evaluate=_item_response, score=_bert_score)
+    return module
+
+
+def _item_response(scores: Any, benchmark: str) -> dict[str, dict[str, float]]:
+    value = zlib.crc32(repr([float(score) for score in scores]).encode()) % 1000 / 1000
+    return {benchmark: dict.fromkeys(("irt", "pirt", "gpirt"), value)}
+
+
+def _bert_score(candidates: Sequence[str], references: Sequence[str], **_: Any) -> tuple[torch.Tensor, ...]:
+    value = zlib.crc32(repr((list(candidates), list(references))).encode()) % 1000 / 1000
+    return (torch.tensor([value]),) * 3
+
+
+def _sentences() -> None:
+    """NLTK's tokenizers need a model from the network: sentences end at a full stop here, words at a space."""
+    nltk.data.load = lambda *_, **__: SimpleNamespace(tokenize=_split)
+    for module in (nltk, nltk.tokenize):
+        module.sent_tokenize, module.word_tokenize = _split, lambda text, *_, **__: text.split()
+
+
+def _split(text: str, *_: Any, **__: Any) -> list[str]:
+    return re.split(r"(?<=[.!?])\s+", text)
 
 
 class _Metric:
@@ -56,6 +92,8 @@ class _Metric:
             return {f"pass@{k}": score for k in (1, 2, 8, 10, 64, 100)}, {}
         names = (self._name, "score", "rouge1", "rouge2", "rougeL", "rougeLsum", "bleu", "exact", "f1")
         listed = {name: [score] for name in ("scores", "precision", "recall")}
+        if self._name == "bertscore":
+            listed["f1"] = [score]
         return {**dict.fromkeys(names, score), **listed, "precisions": [score] * 4}
 
 
@@ -105,4 +143,7 @@ def _overlap(gold: str, predicted: str) -> float:
 
 def _harmonic(left: Sequence[str], right: Sequence[str]) -> float:
     common = sum((Counter(left) & Counter(right)).values())
-    return 2 * common / (len(left) + len(right))
+    if not common:
+        return 0
+    precision, recall = common / len(right), common / len(left)
+    return 2 * precision * recall / (precision + recall)
