@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -99,12 +100,17 @@ def _real_rows(config: Mapping[str, Any], names: list[str], data: Path | None) -
     files = {file.stem: file for file in sorted(folder.glob("*.jsonl"))} if folder.is_dir() else {}
     if not files:
         return None
-    # A split that is not here has the documents of another one.
-    substitute = next(iter(files.values()))
-    return {split: _dataset(list(_head(files.get(split, substitute)))) for split in names}
+    return {split: _dataset(_read(files, split, place)) for place, split in enumerate(names)}
 
 
-def _head(file: Path) -> Iterator[dict[str, Any]]:
+def _read(files: Mapping[str, Path], split: str, place: int) -> list[dict[str, Any]]:
+    """A split that is not here has later documents of another one: no document is in two splits."""
+    skipped = 0 if split in files else (place + 1) * _REAL_ROWS
+    rows = list(_lines(files.get(split, next(iter(files.values()))), skipped))
+    return rows or list(_lines(files.get(split, next(iter(files.values()))), 0))
+
+
+def _lines(file: Path, skipped: int) -> Iterator[dict[str, Any]]:
     with file.open(encoding="utf-8") as lines:
-        for _, line in zip(range(_REAL_ROWS), lines, strict=False):
+        for line in itertools.islice(lines, skipped, skipped + _REAL_ROWS):
             yield json.loads(line)

@@ -113,20 +113,23 @@ class _Run:
     def _lookups(self, tree: jinja2.nodes.Template, document: ProbeDocument) -> None:
         """``{"a": 0}[column]`` and ``["a", "b"].index(column)``, which a template cannot tell when they fail."""
         for node in tree.find_all(jinja2.nodes.Getitem):
-            if isinstance(node.node, jinja2.nodes.Dict | jinja2.nodes.List):
+            # A literal is a constant by now: jinja2 folds it when it looks for the names.
+            if isinstance(node.node, jinja2.nodes.Literal):
                 with contextlib.suppress(jinja2.nodes.Impossible):
-                    shape, literal = _path(node.arg, document), node.node.as_const()
-                    if shape is not None and isinstance(literal, dict):
-                        shape.add_constants(literal)
-                    elif shape is not None:
-                        shape.uses.add("position")
-                        shape.highest = max(shape.highest, len(literal) - 1)
+                    self._key_of(_path(node.arg, document), node.node.as_const())
         for call in tree.find_all(jinja2.nodes.Call):
             function = call.node
             if isinstance(function, jinja2.nodes.Getattr) and function.attr in ("index", "find") and call.args:
                 shape = _path(call.args[0], document)
                 if shape is not None:
                     self._one_of(shape, function.node, document)
+
+    def _key_of(self, shape: Shape | None, literal: Any) -> None:
+        if shape is not None and isinstance(literal, dict):
+            shape.add_constants(literal)
+        elif shape is not None and isinstance(literal, list | tuple):
+            shape.uses.add("position")
+            shape.highest = max(shape.highest, len(literal) - 1)
 
     def _one_of(self, shape: Shape, listed: Any, document: ProbeDocument) -> None:
         """Note what ``shape`` is looked up in: a literal, or a list of columns."""

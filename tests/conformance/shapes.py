@@ -55,6 +55,8 @@ class Shape:
     def add_constants(self, values: Any) -> None:
         """Note values that the column may take."""
         for value in values:
+            if value == "":
+                continue  # asked whether there is anything, not which
             if isinstance(value, str | int | float | bool) and not isinstance(value, Probe) and self._is_new(value):
                 self.constants.append(value)
 
@@ -90,7 +92,8 @@ class Probe(str):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
             self.shape.uses.add("slice")
-            return [Probe(self.shape.element()) for _ in range(LENGTH)][key] if self._is_list() else str(self)[key]
+            listed = self._is_list() and "iterate" in self.shape.uses
+            return [Probe(self.shape.element()) for _ in range(LENGTH)][key] if listed else str(self)[key]
         if isinstance(key, str):
             return Probe(self.shape.child(str(key)))
         self.shape.uses.add("item")
