@@ -89,7 +89,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(".lmeval/conformance"))
     parser.add_argument("--data", type=Path, default=shared_data())
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--limit-s", type=float, default=60.0, help="seconds for one task")
+    parser.add_argument("--limit-s", type=float, default=180.0, help="seconds for one task")
     parser.add_argument("--only", default="*", help="a pattern of task names")
     parser.add_argument("--names", type=Path, help="a file of task names, one a line")
     options = parser.parse_args()
