@@ -21,6 +21,7 @@ import nltk.data
 import nltk.tokenize
 import numpy as np
 import torch
+from rouge_score.scoring import BootstrapAggregator
 from sklearn.metrics import accuracy_score, f1_score
 
 _USED: set[str] = set()
@@ -34,6 +35,8 @@ def install() -> None:
     vars(np)["NAN"] = np.nan
     for name in ("bert_score", "tinyBenchmarks"):
         sys.modules.setdefault(name, _module(name))
+    # Of a single score; a thousand resamples of it take seconds for each document.
+    BootstrapAggregator.__init__.__defaults__ = (0.95, 10)
     _sentences()
     _squad_metrics()
 
