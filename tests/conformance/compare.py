@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 
+from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import read_task_file
 from tests.conformance import answers, standins
 from tests.conformance.build import Built, NotBuildableError, build
@@ -34,7 +36,7 @@ class Outcome:
     """What the comparison of a task came to.
 
     ``detail`` is the first difference, or why a part could not be compared. ``same prompts`` means that lm-eval
-    itself could not score any of the answers; ``known difference`` that it is a documented fault of lm-eval's.
+    itself could not score any of the answers, or not by the metric that a file of ours computes; ``known difference`` that it is a documented fault of lm-eval's.
     """
 
     status: str
@@ -154,12 +156,13 @@ def _named(error: BaseException) -> str:
 
 def _compared(reference_path: Path, path: Path, built: Built) -> Outcome:
     spec, reference, total, leaks = load_spec(path), built.reference, 0, 0
+    rows = {**built.rows, **_splits_of_ours(spec, built)}
     # The file's own number comes last: it is the one that is scored.
     for count in reversed(shot_counts(reference)):
         theirs = _requests(reference, count)
         if theirs is None:
             continue
-        ours = Ours(spec, built.rows, count)
+        ours = Ours(spec, rows, count)
         leaked = reference.leaked(count)
         requests = ours.requests()
         difference = first_difference(theirs, requests, f"{count} shots", leaked)
@@ -169,10 +172,17 @@ def _compared(reference_path: Path, path: Path, built: Built) -> Outcome:
             return Outcome(DIFFERENT, difference, total)
         total += len(theirs)
         leaks += sum(theirs[place] != requests[place] for place in leaked)
-    outcome = _scored(reference, ours, total)
+    outcome = _scored(reference, ours, total, own=path != reference_path)
     if leaks and outcome.status == SAME:
         return replace(outcome, status=KNOWN, detail=f"lm-eval shows a document as its own example in {leaks} prompts")
     return outcome
+
+
+def _splits_of_ours(spec: TaskSpec, built: Built) -> dict[str, Any]:
+    """Splits that a file of ours takes examples from where lm-eval's writes them out: they are the same examples."""
+    named = (spec.training_split, spec.validation_split, spec.test_split, spec.fewshot_config.split)
+    missing = [name for name in named if name and name not in built.rows]
+    return {name: datasets.Dataset.from_list(list(built.reference.task.fewshot_docs())) for name in missing}
 
 
 def _is_random(path: Path, built: Built, count: int) -> bool:
@@ -191,7 +201,7 @@ def _requests(reference: Reference, count: int) -> list[tuple[Any, ...]] | None:
         return None
 
 
-def _scored(reference: Reference, ours: Ours, total: int) -> Outcome:
+def _scored(reference: Reference, ours: Ours, total: int, *, own: bool) -> Outcome:
     reason, theirs = "", {}
     for seed in _ANSWER_SEEDS:
         given = answers.fixed(reference.asked(), seed)
@@ -201,6 +211,8 @@ def _scored(reference: Reference, ours: Ours, total: int) -> Outcome:
             reason = reason or _named(error)
             continue
         difference = metric_difference(theirs, ours.metrics(given))
+        if difference and own and standins.in_use():
+            return Outcome(PROMPTS, f"lm-eval's metric is on the hub alone, and ours is another: {difference}", total)
         if difference:
             return Outcome(DIFFERENT, difference, total, len(theirs))
     if reason and not theirs:

@@ -3,6 +3,7 @@
 The small language of that file: a mapping is a record, a list of one entry a list of such entries; ``text``,
 ``long text``, ``int``, ``float``, ``letter``, ``label``; ``one of: […]``; ``json: …`` and ``literal: …`` for
 text that holds such a value; ``form: …`` for a text with {text}, {number} and {letter} filled in.
+``ALONE: true`` beside the columns says that there are no others.
 """
 
 from __future__ import annotations
@@ -32,8 +33,11 @@ def overlay(shape: Shape, config: Mapping[str, Any]) -> Shape:
     for pattern, columns in _table().items():
         subject = str(config.get("task") if pattern.startswith("task:") else config.get("dataset_path"))
         if fnmatch.fnmatchcase(subject, pattern.removeprefix("task:")):
+            if columns.get("ALONE"):
+                shape.fields.clear()
             for name, described in columns.items():
-                shape.fields[name] = _shape(name, described)
+                if name != "ALONE":
+                    shape.fields[name] = _shape(name, described)
     return shape
 
 

@@ -48,6 +48,11 @@ def used() -> list[str]:
     return names
 
 
+def in_use() -> bool:
+    """Whether a metric was replaced since the last call of :func:`used`."""
+    return bool(_USED)
+
+
 def _load(path: str, *_: Any, **__: Any) -> Any:
     return _KNOWN.get(path, _Metric)(path)
 

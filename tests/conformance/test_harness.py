@@ -41,7 +41,7 @@ def altered(folder: Path, old: str, new: str) -> Path:
         ("test_split: test", "test_split: train", "different: 2 shots, request "),
         ("{{support", "{{absent", "different: error here: TaskFileError: "),
     ],
-    ids=range(6),
+    ids=[str(number) for number in range(6)],
 )
 def test_what_is_altered_is_told(tmp_path: Path, compare_tasks: Compare, old: str, new: str, told: str) -> None:
     (row,) = compare_tasks([(NAME, FILE, altered(tmp_path, old, new))])
