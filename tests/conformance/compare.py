@@ -36,7 +36,8 @@ class Outcome:
     """What the comparison of a task came to.
 
     ``detail`` is the first difference, or why a part could not be compared. ``same prompts`` means that lm-eval
-    itself could not score any of the answers, or not by the metric that a file of ours computes; ``known difference`` that it is a documented fault of lm-eval's.
+    itself could not score any of the answers, or not by the metric that a file of ours computes;
+    ``known difference`` that it is a documented fault of lm-eval's.
     """
 
     status: str
