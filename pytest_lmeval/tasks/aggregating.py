@@ -39,7 +39,7 @@ def aggregated(
     for name in dict.fromkeys(name for row in rows for name in row):
         metric = metrics.metric(name)
         try:
-            yield _aggregate(metric, filter_name, [row[name] for row in rows if name in row])
+            yield from _aggregate(metric, filter_name, [row[name] for row in rows if name in row])
         except LMEvalError:
             raise
         except Exception as error:  # aggregations may be the task's own, and raise anything
@@ -48,20 +48,27 @@ def aggregated(
             raise spec.document.error(problem, field) from error
 
 
-def _aggregate(metric: Metric, filter_name: str, column: Sequence[Any]) -> MetricValue:
+def _aggregate(metric: Metric, filter_name: str, column: Sequence[Any]) -> list[MetricValue]:
+    """Aggregate one column. A task's own aggregation may return a mapping: then each entry is a metric, ``f1[8k]``."""
     aggregation = metric.aggregation
     values = column if aggregation.gaps is Gaps.PASSED else [value for value in column if not is_gap(value)]
     if not values and aggregation.gaps is Gaps.REPORTED:
         raise ValueError(f"none of {len(column):,} documents has a value")
+    value: Any
     value, stderr = aggregation.estimate(values)
-    return MetricValue(
-        name=metric.name,
-        filter=filter_name,
-        value=float(value),
-        stderr=stderr,
-        higher_is_better=metric.higher_is_better,
-        n=len(values),
-    )
+    several = isinstance(value, Mapping)
+    entries = {f"{metric.name}[{key}]": part for key, part in value.items()} if several else {metric.name: value}
+    return [
+        MetricValue(
+            name=name,
+            filter=filter_name,
+            value=float(part),
+            stderr=stderr,
+            higher_is_better=metric.higher_is_better,
+            n=len(values),
+        )
+        for name, part in entries.items()
+    ]
 
 
 def unscored(metrics: Metrics, filter_name: str, rows: Sequence[Row], indices: Sequence[int]) -> Iterator[str]:
@@ -98,7 +105,7 @@ def unreported(spec: TaskSpec, metrics: Mapping[str, Metric], found: Sequence[Me
 
     Raises TaskFileError where no document has any metric.
     """
-    reported = {metric.name for metric in found}
+    reported = {name for metric in found for name in (metric.name, metric.name.partition("[")[0])}
     # What compares texts has done so; a function may report under other names than its own, as pass_at_k does.
     missing = [name for name, metric in metrics.items() if name not in reported and metric.compare is None]
     why = "process_results returned" if spec.process_results is not None else f"{spec.output_type} computes"

@@ -141,6 +141,8 @@ class TestCut:
             ("One</s>Two", ["</s>"], "One"),
             ("One\n</s>Two", ["\n</s>"], "One"),
             ("One<s>two.", ["."], "Onetwo"),
+            # A stop string that is a special token and does not end the answer by itself.
+            ("One<s>two.", ["<s>"], "One"),
             ("...", ["."], ""),
             ("", ["."], ""),
         ],

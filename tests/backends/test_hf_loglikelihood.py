@@ -49,6 +49,18 @@ def test_equals_the_oracle(model: str, request: pytest.FixtureRequest, oracle: C
         assert answer.is_greedy is is_greedy, pair
 
 
+def test_log_probabilities_are_summed_in_float32_whatever_the_models_type(shared_dir: Path) -> None:
+    huggingface = pytest.importorskip("lm_eval.models.huggingface", reason="lm_eval is not installed")
+    path = str(shared_dir / "models" / "stories260K")
+    lm = huggingface.HFLM(pretrained=path, dtype="bfloat16", device="cpu", batch_size=1, softmax_dtype="float32")
+    context, continuation = "x", " " + STORY * 4
+    found = score(plugin.open(path, HFOptions(dtype="bfloat16", device="cpu")), context, continuation).logprob
+    assert found == pytest.approx(ask_oracle(lm, "loglikelihood", context, continuation)[0], abs=0.05)
+    # Numbers of this size are half a nat apart in bfloat16.
+    assert -128 < found < -64
+    assert (2 * found) % 1
+
+
 @pytest.mark.parametrize("arguments", [{"add_bos_token": False}, {"add_bos_token": True}, {"prefix_token_id": 5}])
 def test_equals_the_oracle_with_other_special_tokens(
     arguments: dict[str, Any], shared_dir: Path, oracle: Callable[..., Any]

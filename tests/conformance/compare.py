@@ -78,8 +78,20 @@ def _short(value: Any) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
+def _each(metrics: Mapping[Any, tuple[Any, Any]]) -> dict[Any, tuple[Any, Any]]:
+    """Give each entry of a value that is a mapping a name of its own, as is done here."""
+    found: dict[Any, tuple[Any, Any]] = {}
+    for (name, filter_name), (value, error) in metrics.items():
+        if isinstance(value, Mapping):
+            found.update({(f"{name}[{key}]", filter_name): (part, error) for key, part in value.items()})
+        else:
+            found[name, filter_name] = value, error
+    return found
+
+
 def metric_difference(theirs: Mapping[Any, tuple[Any, Any]], ours: Mapping[Any, tuple[Any, Any]]) -> str | None:
     """Word the first metric that differs: a missing one, a value, or a standard error that both sides give."""
+    theirs = _each(theirs)
     for key in dict.fromkeys([*theirs, *ours]):
         name = ",".join(key)
         if key not in ours or key not in theirs:
@@ -158,6 +170,7 @@ def _named(error: BaseException) -> str:
 def _compared(reference_path: Path, path: Path, built: Built) -> Outcome:
     spec, reference, total, leaks = load_spec(path), built.reference, 0, 0
     rows = {**built.rows, **_splits_of_ours(spec, built)}
+    as_written = False
     # The file's own number comes last: it is the one that is scored.
     for count in reversed(shot_counts(reference)):
         theirs = _requests(reference, count)
@@ -172,10 +185,14 @@ def _compared(reference_path: Path, path: Path, built: Built) -> Outcome:
         if difference:
             return Outcome(DIFFERENT, difference, total)
         total += len(theirs)
-        leaks += sum(theirs[place] != requests[place] for place in leaked)
+        found = sum(theirs[place] != requests[place] for place in leaked)
+        leaks += found
+        as_written |= bool(found) and count == reference.own_num_fewshot
     outcome = _scored(reference, ours, total, own=path != reference_path)
     if leaks and outcome.status == SAME:
-        return replace(outcome, status=KNOWN, detail=f"lm-eval shows a document as its own example in {leaks} prompts")
+        where = "with the shots of its file" if as_written else "with more shots than its file has"
+        detail = f"lm-eval shows a document as its own example in {leaks} prompts, {where}"
+        return replace(outcome, status=KNOWN, detail=detail)
     return outcome
 
 

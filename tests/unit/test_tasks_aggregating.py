@@ -26,6 +26,9 @@ def fail(values):
 
 def word(values):
     return "much"
+
+def lengths(values):
+    return {"1k": 0.5, "2k": len(values)}
 """
 
 
@@ -128,3 +131,13 @@ def test_what_fails_is_located(tmp_path: Path, values: str, tail: str, message: 
         result_of(tmp_path, values, tail)
     assert message in caught.value.problem
     assert caught.value.line is not None
+
+
+def test_an_aggregation_may_return_several_metrics(tmp_path: Path) -> None:
+    tail = "metric_list: [{metric: acc, aggregation: !function utils.lengths, higher_is_better: false}]\n"
+    result = result_of(tmp_path, "{}", tail)
+    assert [(m.name, m.value, m.n, m.higher_is_better) for m in result.metrics] == [
+        ("acc[1k]", 0.5, 4, False),
+        ("acc[2k]", 4.0, 4, False),
+    ]
+    assert result.warnings == ()
