@@ -7,6 +7,8 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 DEMO_DATA ?= .lmeval/demo-data
 ARGS ?=
+# Two processes with a thread each; WORKERS= runs the suite in one.
+WORKERS ?= -n 2 --dist loadfile
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -27,7 +29,7 @@ demo: $(VENV)/.demo $(DEMO_DATA)/.complete
 
 test: $(VENV)/.test
 	@echo "== test: the whole suite"
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 conformance: $(VENV)/.conformance
 	$(BIN)/python -m tests.conformance.run $(ARGS)
