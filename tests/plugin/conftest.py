@@ -17,7 +17,8 @@ WAYS = {"serial": (), "workers": ("-n", "2"), "without-xdist": ("-p", "no:xdist"
 @pytest.fixture(scope="session")
 def _imported() -> None:
     # Pytester forgets the modules that a run in this process imported: each run would import them again.
-    for name in ("datasets", "jinja2", "pytest_lmeval.activation", "pytest_lmeval.evaluating"):
+    # Of numpy the lazy parts too: a compiled module cannot be loaded twice.
+    for name in ("datasets", "jinja2", "numpy.fft", "pytest_lmeval.activation", "pytest_lmeval.evaluating"):
         importlib.import_module(name)
 
 
