@@ -226,5 +226,5 @@ def test_a_function_that_cannot_be_called_is_located(tmp_path: Path, name: str, 
 
 
 def test_exact_match_has_no_other_arguments(tmp_path: Path) -> None:
-    with pytest.raises(TaskFileError, match="exact_match has no argument 'ignore_cases'. Did you mean 'ignore_case'"):
+    with pytest.raises(TaskFileError, match=r"exact_match has no argument 'ignore_cases'\. Did you mean 'ignore_case'"):
         generating(tmp_path, {"metric": "exact_match", "ignore_cases": True})
