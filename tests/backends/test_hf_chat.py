@@ -82,6 +82,8 @@ def test_one_of_the_tokenizers_templates_by_name(shared_dir: Path, tmp_path: Pat
     config["chat_template"] = [{"name": "default", "template": BROKEN}, {"name": "mine", "template": TEMPLATE}]
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     backend = plugin.open(str(folder), HFOptions(device="cpu", chat_template="mine"))
+    assert len(str(backend.info.details["chat_template_sha256"])) == 64
+    assert opened(shared_dir, None).info.details["chat_template_sha256"] is None
     assert texts(backend, [(ASK, GenerationSettings(max_tokens=2))])
     with pytest.raises(ModelSpecError, match=r"expected a file or one of the tokenizer's: default, mine"):
         plugin.open(str(folder), HFOptions(device="cpu", chat_template="other"))

@@ -113,6 +113,12 @@ def tokenizer_hash(tokenizer: Any) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+def _template_hash(tokenizer: Any) -> str | None:
+    """SHA-256 of the tokenizer's chat templates, None where it has none."""
+    templates = tokenizer.chat_template
+    return hashlib.sha256(json.dumps(templates, sort_keys=True).encode()).hexdigest() if templates else None
+
+
 def _load_tokenizer(source: Source, options: HFOptions) -> Any:
     kwargs: dict[str, Any] = {}
     if options.tokenizer is None:
@@ -240,6 +246,7 @@ def _describe(name: str, model: Any, tokenizer: Any, options: HFOptions, max_len
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "tokenizer_sha256": tokenizer_hash(tokenizer),
+            "chat_template_sha256": _template_hash(tokenizer),
         },
     )
 
