@@ -135,7 +135,8 @@ def _read_parquet(path: Path) -> Dataset:
     from datasets import Dataset
 
     try:
-        return Dataset.from_parquet(str(path), keep_in_memory=True)
+        with without_progress_bars():
+            return Dataset.from_parquet(str(path), keep_in_memory=True)
     except (pyarrow.ArrowException, OSError) as error:
         raise DatasetError(f"{path}: not a readable Parquet file: {error}") from None
 

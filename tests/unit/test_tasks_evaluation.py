@@ -17,6 +17,7 @@ from pytest_lmeval.results import TaskResult
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.task_hash import task_hash
 
 from .making import CHOICE, CHOICE_ROWS, asked, call_of, choose, run, scored, small_task
 
@@ -376,6 +377,15 @@ def test_hashes_tell_what_changed(
     names = ("document", "prompt", "target", "task")
     assert [n for n, a, b in zip(names, before, after, strict=True) if a != b] == expected.split()
     assert len({*before}) == 4
+
+
+def test_a_default_that_is_written_out_is_no_other_definition(tmp_path: Path) -> None:
+    """Nor is a key that a later version of the format adds."""
+    written = {"repeats": 1, "description": "", "gen_prefix": None, "fewshot_config": {"sampler": "default"}}
+    plain, spelled = (small_task(tmp_path / name, keys, TWO) for name, keys in (("a", {}), ("b", written)))
+    assert task_hash(plain) == task_hash(spelled)
+    assert task_hash(plain) != task_hash(small_task(tmp_path / "c", {"repeats": 2}, TWO))
+    assert task_hash(plain) != task_hash(small_task(tmp_path / "d", {"fewshot_config": {"sampler": "first_n"}}, TWO))
 
 
 def test_the_task_hash_covers_the_source_of_its_functions(tmp_path: Path) -> None:
