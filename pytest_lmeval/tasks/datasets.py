@@ -82,8 +82,16 @@ def _folder_of(data_dir: Path | None, path: str, name: str | None) -> Path | Non
         return None
     base = data_dir.resolve()
     folder = (base / path / (name or "default")).resolve()
+    if not name and not folder.is_dir():
+        folder = _only_folder(folder.parent) or folder
     # A dataset id is text from a task file: it must not lead out of the folder.
     return folder if folder.is_relative_to(base) and folder.is_dir() else None
+
+
+def _only_folder(dataset: Path) -> Path | None:
+    """As on the hub: of a dataset with one configuration alone its name need not be given."""
+    folders = [part.resolve() for part in dataset.iterdir() if part.is_dir()] if dataset.is_dir() else []
+    return folders[0] if len(folders) == 1 else None
 
 
 def _read_file(path: Path) -> Dataset:

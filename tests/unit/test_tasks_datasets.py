@@ -49,6 +49,14 @@ def test_a_folder_per_hub_id_and_configuration(tmp_path: Path, name: str, folder
     assert source.split("test") is source.split("test")
 
 
+def test_the_only_configuration_need_not_be_named(tmp_path: Path, no_hub: list[Any]) -> None:
+    write_rows(tmp_path / "data/org/set/plain/test.jsonl", ROWS)
+    assert rows_of(of_hub_id(tmp_path, tmp_path / "data").split("test")) == ROWS
+    write_rows(tmp_path / "data/org/set/other/test.jsonl", ROWS)
+    with pytest.raises(DatasetError, match="cannot be loaded: not on the hub"):
+        of_hub_id(tmp_path, tmp_path / "data").split("test")
+
+
 def test_a_missing_split_names_those_that_exist(tmp_path: Path) -> None:
     data = tmp_path / "data"
     for name in ("train", "validation"):
@@ -58,9 +66,10 @@ def test_a_missing_split_names_those_that_exist(tmp_path: Path) -> None:
         of_hub_id(tmp_path, data).split("test")
 
 
-@pytest.mark.parametrize("path", ["../outside", "../../etc", "org/../../outside", "{root}/outside"])
+@pytest.mark.parametrize("path", ["../outside", "../../etc", "../etc", "org/../../outside", "{root}/outside"])
 def test_a_dataset_id_does_not_lead_out_of_the_folder(tmp_path: Path, path: str, no_hub: list[Any]) -> None:
     write_rows(tmp_path / "outside" / "default" / "test.jsonl", ROWS)
+    write_rows(tmp_path / "etc" / "one" / "test.jsonl", ROWS)
     (tmp_path / "data" / "org").mkdir(parents=True)
     with pytest.raises(DatasetError, match="cannot be loaded: not on the hub"):
         of_hub_id(tmp_path, tmp_path / "data", path.format(root=tmp_path)).split("test")
