@@ -57,6 +57,20 @@ def test_a_template_that_takes_no_system_message_gets_none(shared_dir: Path, tmp
     assert found == [score(backend, asked, word).logprob for word in ("a", "b")]
 
 
+PICKY = "{% if messages[-1].content == 'odd' %}{{ raise_exception('odd') }}{% endif %}" + NO_SYSTEM.replace(
+    "messages[0].role == 'system'", "messages[0].role == 'system' and messages[-1].content == 'even'"
+)
+
+
+def test_one_refusal_does_not_cost_the_others_their_system_message(shared_dir: Path, tmp_path: Path) -> None:
+    chat = opened(shared_dir, template(tmp_path, PICKY))._parts.chat  # type: ignore[attr-defined]
+    with pytest.warns(UserWarning, match="takes no system message"):
+        chat.render(Conversation((ASK.messages[0], Message("user", "even"))))
+    assert "system> Be kind." in chat.render(ASK)
+    with pytest.raises(BackendError, match="cannot be applied: odd"):
+        chat.render(Conversation((ASK.messages[0], Message("user", "odd"))))
+
+
 def test_the_oracle_renders_the_same(shared_dir: Path, tmp_path: Path) -> None:
     huggingface = pytest.importorskip("lm_eval.models.huggingface", reason="lm_eval is not installed")
     for text in (TEMPLATE, NO_SYSTEM):
@@ -64,7 +78,7 @@ def test_the_oracle_renders_the_same(shared_dir: Path, tmp_path: Path) -> None:
         theirs = huggingface.HFLM(pretrained=str(shared_dir / "models" / "stories260K"), dtype="float32", device="cpu")
         theirs.tokenizer.chat_template = text
         ours = opened(shared_dir, path)._parts.chat  # type: ignore[attr-defined]
-        ours._refuses_system = text == NO_SYSTEM
+        ours._told = True
         for conversation in (ASK, BEGUN):
             expected = theirs.apply_chat_template(
                 conversation.as_dicts(), add_generation_prompt=not conversation.continues

@@ -27,7 +27,7 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self._model = model
         self._template = _chosen(tokenizer, name)
-        self._refuses_system = False
+        self._told = False
 
     def plain(self, requests: Iterator[RequestT]) -> Iterator[RequestT]:
         """Pass requests on, each conversation among their contexts rendered to text."""
@@ -37,18 +37,18 @@ class ChatTemplate:
 
     def render(self, conversation: Conversation) -> str:
         """Return the text that the model reads. Raises BackendError where there is no template or it fails."""
-        if not self._refuses_system:
-            try:
-                return self._apply(conversation, None)
-            except jinja2.TemplateError as error:
-                if not any(message.role == "system" for message in conversation.messages):
-                    raise self._failed(error) from None
+        try:
+            return self._apply(conversation, None)
+        except jinja2.TemplateError as error:
+            if not any(message.role == "system" for message in conversation.messages):
+                raise self._failed(error) from None
+        # Tried anew for each conversation: what was refused in one may have been another message.
         try:
             text = self._apply(conversation, "system")
         except jinja2.TemplateError as error:
             raise self._failed(error) from None
-        if not self._refuses_system:
-            self._refuses_system = True
+        if not self._told:
+            self._told = True
             warnings.warn(f"{self._model}: the chat template takes no system message; it is left out", stacklevel=2)
         return text
 
