@@ -86,12 +86,17 @@ def test_padding_does_not_change_what_is_generated(name: str, models: dict[str, 
 
 
 @pytest.mark.parametrize("keep", ["PER_ROW", "SHARED", "ALL"])
-def test_ways_to_ask_for_logits_agree(keep: str, stories260k: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_lmeval.backends.hf.scoring import Keep
+def test_ways_to_ask_for_logits_agree(
+    keep: str, stories260k: Backend, shared_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pytest_lmeval.backends.hf import plugin
+    from pytest_lmeval.backends.hf.plain import Keep
 
     expected = scores(stories260k, PAIRS)
-    monkeypatch.setattr(stories260k._parts.scorer, "_keep", Keep[keep])  # type: ignore[attr-defined]
-    for answer, wanted in zip(scores(stories260k, PAIRS), expected, strict=True):
+    options = HFOptions(dtype="float32", device="cpu", attn_implementation="sdpa")
+    plain = plugin.open(str(shared_dir / "models" / "stories260K"), options)
+    monkeypatch.setattr(plain._parts.scorer, "_keep", Keep[keep])  # type: ignore[attr-defined]
+    for answer, wanted in zip(scores(plain, PAIRS), expected, strict=True):
         assert isinstance(answer, LoglikelihoodAnswer)
         assert isinstance(wanted, LoglikelihoodAnswer)
         assert answer.logprob == pytest.approx(wanted.logprob, abs=1e-4)

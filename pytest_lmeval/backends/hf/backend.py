@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from pytest_lmeval.backends.hf import HFOptions
-from pytest_lmeval.backends.hf.batching import READ_TOKENS, WRITE_TOKENS, Limits, free_memory
+from pytest_lmeval.backends.hf.batching import PLAIN_TOKENS, SHARED_TOKENS, WRITE_TOKENS, Limits, free_memory
 from pytest_lmeval.backends.hf.chat import ChatTemplate
 from pytest_lmeval.backends.hf.encoding import Encoder
 from pytest_lmeval.backends.hf.generation import Generator
 from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
 from pytest_lmeval.backends.hf.model import Loaded
+from pytest_lmeval.backends.hf.plain import PlainScorer
+from pytest_lmeval.backends.hf.probe import Verdict, probe
 from pytest_lmeval.backends.hf.rolling import loglikelihood_rolling
 from pytest_lmeval.backends.hf.scoring import Scorer
+from pytest_lmeval.backends.hf.sharing import SharedScorer
 from pytest_lmeval.backends.protocol import (
     Failure,
     GenerationAnswer,
@@ -75,12 +79,31 @@ class _Parts:
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
         device, vocabulary = loaded.device.type, _vocabulary(loaded.model)
-        self.limits = Limits.choose(options, READ_TOKENS, device, vocabulary)
         self.encoder = Encoder(loaded, options.add_bos_token)
         self.chat = ChatTemplate(loaded.tokenizer, loaded.info.name, options.chat_template)
-        self.scorer = Scorer(loaded, self.limits)
+        self.limits = Limits.choose(options, PLAIN_TOKENS, device, vocabulary)
+        verdict = sharing(loaded, options)
+        if verdict.outputs is None:
+            self.scorer: Scorer = PlainScorer(loaded, self.limits)
+        else:
+            self.limits = Limits.choose(options, SHARED_TOKENS, device, vocabulary)
+            self.scorer = SharedScorer(loaded, self.limits, verdict.outputs)
         writing = Limits.choose(options, WRITE_TOKENS, device, vocabulary)
         self.generator = Generator(loaded, self.encoder, writing)
+
+
+def sharing(loaded: Loaded, options: HFOptions) -> Verdict:
+    """Whether prefixes can be shared; where they cannot, and nobody asked for it, that is said."""
+    if options.attn_implementation is not None:
+        return Verdict(None, f"attn_implementation={options.attn_implementation} was asked for")
+    verdict = probe(loaded.model)
+    if verdict.outputs is None:
+        warnings.warn(
+            f"{loaded.info.name} runs in plain batches, which read what texts have in common again and again: "
+            f"{verdict.reason}",
+            stacklevel=2,
+        )
+    return verdict
 
 
 def _vocabulary(model: Any) -> int:

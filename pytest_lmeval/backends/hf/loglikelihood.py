@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from pytest_lmeval.backends.hf.batching import Limits, windows
 from pytest_lmeval.backends.hf.encoding import Encoder, Span
+from pytest_lmeval.backends.hf.prefetching import prefetched
 from pytest_lmeval.backends.hf.scoring import Scorer
+from pytest_lmeval.backends.hf.trie import common_length
 from pytest_lmeval.backends.protocol import Failure, LoglikelihoodAnswer, LoglikelihoodRequest
 
 Reply = LoglikelihoodAnswer | Failure
@@ -16,13 +18,16 @@ def loglikelihood(
     encoder: Encoder, scorer: Scorer, limits: Limits, requests: Iterator[LoglikelihoodRequest]
 ) -> Iterator[Reply]:
     """Answer ``requests``, window by window, each as soon as its batch has run."""
-    for window in windows(requests, _characters, limits):
-        yield from _score(encoder, scorer, window)
+
+    def encode(window: list[LoglikelihoodRequest]) -> list[Span | str]:
+        return encoder.pairs([(str(request.context), request.continuation) for request in window])
+
+    for window, spans in prefetched(windows(requests, NewCharacters(), limits), encode):
+        yield from _score(scorer, window, spans)
 
 
-def _score(encoder: Encoder, scorer: Scorer, window: list[LoglikelihoodRequest]) -> Iterator[Reply]:
+def _score(scorer: Scorer, window: list[LoglikelihoodRequest], encoded: list[Span | str]) -> Iterator[Reply]:
     spans: list[tuple[tuple[int, int], Span]] = []
-    encoded = encoder.pairs([(str(request.context), request.continuation) for request in window])
     for request, span in zip(window, encoded, strict=True):
         if isinstance(span, str):
             yield Failure(id=request.id, error=span)
@@ -35,5 +40,15 @@ def _score(encoder: Encoder, scorer: Scorer, window: list[LoglikelihoodRequest])
             yield LoglikelihoodAnswer(id=number, logprob=score.logprob, is_greedy=score.is_greedy, tokens=tokens)
 
 
-def _characters(request: LoglikelihoodRequest) -> int:
-    return len(str(request.context)) + len(request.continuation)
+class NewCharacters:
+    """Size of a request: the characters by which it differs from the one before. The rest will have been read."""
+
+    def __init__(self) -> None:
+        self._context = ""
+
+    def __call__(self, request: LoglikelihoodRequest) -> int:
+        """Measure the next request."""
+        context = str(request.context)
+        known = common_length(self._context, context)
+        self._context = context
+        return len(context) - known + len(request.continuation)

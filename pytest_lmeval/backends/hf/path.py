@@ -1,0 +1,97 @@
+"""Keys and values of one path through a trie, and attention that reads and extends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from pytest_lmeval.backends.hf.attention import Call, causal_mask, scaled_dot_product
+
+# Buffers grow by so many positions at once, not with every text that is a little longer.
+GROWTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Tokens that follow each other in a text: the first is at ``row`` of the pack and at ``start`` of the text."""
+
+    row: int
+    start: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """The position after the last token."""
+        return self.start + self.length
+
+
+class PathMemory:
+    """Keys and values by layer and position; room is made as longer texts come."""
+
+    def __init__(self) -> None:
+        self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def room(self, call: Call, positions: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the layer's keys and values, each heads x at least ``positions`` x width."""
+        kept = self._layers.get(call.layer)
+        if kept is None or kept[0].shape[1] < positions:
+            capacity = -(-positions // GROWTH) * GROWTH
+            grown = (_longer(call.key, kept and kept[0], capacity), _longer(call.value, kept and kept[1], capacity))
+            kept = self._layers[call.layer] = grown
+        return kept
+
+    def clear(self) -> None:
+        """Give the memory back."""
+        self._layers.clear()
+
+
+def _longer(like: torch.Tensor, kept: torch.Tensor | None, capacity: int) -> torch.Tensor:
+    longer = like.new_empty(like.shape[0], capacity, like.shape[2])
+    if kept is not None:
+        longer[:, : kept.shape[1]] = kept
+    return longer
+
+
+class PathAttention:
+    """Each stretch sees what lies before it on the path, and itself up to each token; then it is part of the path.
+
+    The stretches come in depth-first order: before each, the path up to its start is that of its text.
+    """
+
+    def __init__(self, memory: PathMemory, stretches: Sequence[Stretch]) -> None:
+        self._memory = memory
+        self._stretches = stretches
+        self._longest = max(stretch.end for stretch in stretches)
+        self._masks: dict[tuple[int, int, int | None, torch.device], torch.Tensor] = {}
+
+    def attend(self, call: Call) -> torch.Tensor:
+        """Return tokens x heads x width."""
+        keys, values = self._memory.room(call, self._longest)
+        tokens = call.query.shape[1]
+        # Zeros, not whatever memory holds: rows of no stretch are padding, and NaN would spread.
+        output = call.value.new_zeros(tokens, call.query.shape[0], call.value.shape[2])
+        for stretch in self._stretches:
+            rows, places = slice(stretch.row, stretch.row + stretch.length), slice(stretch.start, stretch.end)
+            keys[:, places] = call.key[:, rows]
+            values[:, places] = call.value[:, rows]
+            seen = slice(_first_seen(stretch.start, call.window), stretch.end)
+            mask = self._mask(stretch.length, seen.stop - seen.start, call)
+            found = scaled_dot_product(call, call.query[:, rows], keys[:, seen], values[:, seen], mask)
+            output[rows] = found.transpose(0, 1)
+        return output
+
+    def _mask(self, tokens: int, keys: int, call: Call) -> torch.Tensor | None:
+        """Return a mask, None where the plain causal one or none at all says the same."""
+        window = call.window if call.window is not None and call.window < keys else None
+        if window is None and (tokens == keys or tokens == 1):
+            return None
+        key = (tokens, keys, window, call.query.device)
+        if key not in self._masks:
+            self._masks[key] = causal_mask(tokens, keys, window, call.query)
+        return self._masks[key]
+
+
+def _first_seen(start: int, window: int | None) -> int:
+    return 0 if window is None else max(0, start + 1 - window)

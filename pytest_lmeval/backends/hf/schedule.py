@@ -1,0 +1,147 @@
+"""The order in which a trie runs, and which of it runs together.
+
+Depth first: then the keys and values that are still needed are always those of a single path, however wide the trie is.
+They lie in one buffer by position; a sibling overwrites the one before it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_lmeval.backends.hf.encoding import Tokens
+from pytest_lmeval.backends.hf.trie import Node, Want, common_length
+
+# A run of tokens is cut in two only where the first part is worth a piece of its own: this part of a pack.
+WORTH_CUTTING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Tokens ``start`` to ``end`` of ``text`` to run next, after those before them, and what is wanted of them."""
+
+    text: Tokens
+    start: int
+    end: int
+    wants: tuple[Want, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Tokens to run."""
+        return self.end - self.start
+
+    @property
+    def outputs(self) -> int:
+        """Positions whose log-probabilities are wanted."""
+        return len({want.position for want in self.wants})
+
+    def part(self, start: int, end: int) -> Segment:
+        """Return the tokens from ``start`` to ``end`` of the same text, with what is wanted of these."""
+        return Segment(self.text, start, end, tuple(want for want in self.wants if start <= want.position < end))
+
+
+class Schedule:
+    """Hands out the segments of one trie in packs.
+
+    ``resident`` is the text whose keys and values lie in memory: at first what another schedule left there, then what
+    the packs handed out leave.
+    """
+
+    def __init__(self, root: Node, resident: Tokens, last: Tokens = (), *, whole: bool = False) -> None:
+        """``last`` is the text to end with, ``whole`` forbids to cut a node."""
+        self.resident = resident
+        self._waiting = deque(_depth_first(root, resident, last))
+        self._whole = whole
+        self._path: list[Segment] = []
+        self._before: list[Segment] = []
+
+    def take(self, tokens: int, outputs: int) -> list[Segment]:
+        """Return the next segments, none at the end.
+
+        They hold at most ``tokens`` tokens and ``outputs`` wanted positions, except that there is always one segment,
+        of one token at least or, where nodes may not be cut, of one node.
+        """
+        pack: list[Segment] = []
+        self._before = self._path
+        room, places = tokens, outputs
+        while segment := self._next():
+            end = segment.end if self._whole else _last_fitting(segment, room, places)
+            if pack and not self._worth(segment, end, room, places, tokens):
+                break
+            pack.append(segment.part(segment.start, end))
+            self._advance(segment, end)
+            room, places = room - pack[-1].length, places - pack[-1].outputs
+            if room < 1 or places < 1:
+                break
+        return pack
+
+    def put_back(self, pack: Sequence[Segment]) -> None:
+        """Take back segments that did not run; what they may have overwritten of their path runs again."""
+        intact = min(segment.start for segment in pack)
+        above = [segment for segment in self._before if segment.start < pack[0].start]
+        again = [replace(segment, wants=()) for segment in above if segment.end > intact]
+        self._path = [segment for segment in above if segment.end <= intact]
+        self._waiting.extendleft(reversed([*again, *pack]))
+        self.resident = pack[0].text[: again[0].start if again else intact]
+
+    def drop(self) -> set[int]:
+        """Give up the first waiting segment and all that follow it in some text; return whose wants are lost."""
+        first = self._waiting[0]
+        lost: set[int] = set()
+        while self._waiting and self._waiting[0].text[: first.end] == first.text[: first.end]:
+            lost.update(want.text for want in self._waiting.popleft().wants)
+        return lost
+
+    def _next(self) -> Segment | None:
+        """Return the first waiting segment, less what lies in memory already."""
+        while self._waiting:
+            segment = self._waiting[0]
+            known = common_length(self.resident, segment.text[: segment.end])
+            start = min([known, *(want.position for want in segment.wants[:1])])
+            if self._whole and start < segment.end:
+                start = segment.start
+            if start <= segment.start:
+                return segment
+            self._advance(segment, start)
+        return None
+
+    def _advance(self, segment: Segment, end: int) -> None:
+        """Take the first waiting segment off up to ``end``; from now on that part of it lies in memory."""
+        self._waiting.popleft()
+        if end < segment.end:
+            self._waiting.appendleft(segment.part(end, segment.end))
+        above = [earlier for earlier in self._path if earlier.start < segment.start]
+        self._path = [*above, segment.part(segment.start, end)]
+        self.resident = segment.text[: max(end, common_length(self.resident, segment.text[: segment.end]))]
+
+    def _worth(self, segment: Segment, end: int, room: int, places: int, tokens: int) -> bool:
+        if end == segment.end:
+            return segment.length <= room and segment.outputs <= places
+        return not self._whole and end - segment.start >= tokens // WORTH_CUTTING
+
+
+def _last_fitting(segment: Segment, room: int, places: int) -> int:
+    """Where to cut ``segment`` so that it has at most ``room`` tokens and ``places`` wanted positions."""
+    positions = sorted({want.position for want in segment.wants})
+    end = min(segment.end, segment.start + max(1, room))
+    return min(end, positions[places]) if len(positions) > places else end
+
+
+def _depth_first(root: Node, resident: Tokens, last: Tokens) -> Iterator[Segment]:
+    """Yield the nodes as segments; of several children first the one that is in memory, at the end the one on ``last``.
+
+    What lies in memory would be overwritten by any other, and what is left there should be what was asked last: more of
+    it may follow.
+    """
+    waiting = [(root, True, True)]
+    while waiting:
+        node, known, ends = waiting.pop()
+        if node.end > node.start:
+            yield Segment(node.text, node.start, node.end, tuple(sorted(node.wants, key=lambda want: want.position)))
+        below = [(child, known and _on(child, resident), ends and _on(child, last)) for child in node.children]
+        waiting.extend(sorted(below, key=lambda child: (not child[2], child[1])))
+
+
+def _on(node: Node, text: Tokens) -> bool:
+    return len(text) > node.start and text[node.start] == node.text[node.start]
