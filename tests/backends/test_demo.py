@@ -40,7 +40,7 @@ def test_it_knows_capitals(model: Backend) -> None:
 
 @needs_wheel
 def test_it_tokenizes_as_the_checkpoint_says(model: Backend) -> None:
-    tokenizer = model._parts.generator._tokenizer  # type: ignore[attr-defined]
+    tokenizer = model._parts.encoder._tokenizer  # type: ignore[attr-defined]
     assert tokenizer.encode("hello") == [28120]
     text = "Ünï 123 日本\n<|im_start|>user\n  x<|im_end|>"
     tokens = tokenizer.encode(text)

@@ -46,29 +46,56 @@ def test_batched_equals_alone(shared_dir: Path, stories15m: Backend) -> None:
 
 def test_each_row_stops_by_itself(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = plugin.open(str(shared_dir / "models" / "stories15M"), HFOptions(dtype="float32", device="cpu"))
-    model = backend._parts.generator._model  # type: ignore[attr-defined]
-    steps: list[int] = []
-    original = model.forward
-
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        steps.append(1)
-        return original(*args, **kwargs)
-
-    monkeypatch.setattr(model, "forward", forward)
-    asked = [("Once upon a time", GenerationSettings(until=(stop,), max_tokens=100)) for stop in (",", " a", "<s>x")]
-    short = texts(backend, asked[:2])
-    # Two rows end on different stop strings: the batch ends with the later of them.
-    assert len(steps) < 12
+    passes = _count_tokens(backend, monkeypatch)
+    asked = [("Once upon a time", GenerationSettings(until=(stop,), max_tokens=100)) for stop in (",", " a")]
+    short = texts(backend, asked)
+    # Two rows end on different stop strings, and the pass after the first of them reads one token.
+    assert len(passes) < 12
+    assert passes[-1] == 1
     assert all(len(text) < 40 for text in short)
+
+
+def test_rows_are_replaced_as_they_finish(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(shared_dir / "models" / "stories15M")
+    asked = [(prompt, GenerationSettings(max_tokens=most)) for prompt in PROMPTS for most in (3, 9, 20)]
+    expected = texts(plugin.open(folder, HFOptions(dtype="float32", device="cpu", batch_size=1)), asked)
+    backend = plugin.open(folder, HFOptions(dtype="float32", device="cpu", batch_tokens=96))
+    passes = _count_tokens(backend, monkeypatch)
+    assert texts(backend, asked) == expected
+    writing = sum(most - 1 for _, how in asked for most in [how.max_tokens])
+    assert sum(passes) < writing + sum(len(prompt) for prompt, _ in asked)
+    # Static batches of that size would go on until the longest answer of each is there.
+    assert len(passes) < writing / 2
+
+
+def test_a_shared_beginning_is_read_and_kept_once(stories15m: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_lmeval.backends.hf.slots import Group
+
+    beginning = "Tom had a red ball. He liked to play with the ball in the park. " * 8
+    asked = [(beginning + prompt, GenerationSettings(max_tokens=12)) for prompt in PROMPTS[:4]]
+    expected = [texts(stories15m, [one])[0] for one in asked]
+    groups: list[Group] = []
+    original = Group.__init__
+
+    def remember(self: Group, base: tuple[int, ...]) -> None:
+        original(self, base)
+        groups.append(self)
+
+    monkeypatch.setattr(Group, "__init__", remember)
+    passes = _count_tokens(stories15m, monkeypatch)
+    assert texts(stories15m, asked) == expected
+    (group,) = groups
+    assert len(group.base) > 120
+    assert sum(passes) < 2 * len(group.base)
 
 
 def test_end_token_stops(shared_dir: Path) -> None:
     backend = plugin.open(str(shared_dir / "models" / "stories260K"), HFOptions(dtype="float32", device="cpu"))
     (free,) = texts(backend, [("Once upon", GenerationSettings(max_tokens=12))])
-    generator = backend._parts.generator  # type: ignore[attr-defined]
-    tokenizer = generator._tokenizer
+    endings = backend._parts.generator._endings  # type: ignore[attr-defined]
+    tokenizer = endings._tokenizer
     third = tokenizer.encode(free, add_special_tokens=False)[2]
-    generator._ends = [third]
+    endings.tokens = [third]
     (answer,) = generated(backend, [("Once upon", GenerationSettings(max_tokens=12))])
     assert isinstance(answer, GenerationAnswer)
     assert free.startswith(answer.text)
@@ -113,7 +140,55 @@ def test_no_room_for_a_prompt_fails(stories260k: Backend) -> None:
 
 def test_out_of_memory_halves_the_batch(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = plugin.open(str(shared_dir / "models" / "stories260K"), HFOptions(dtype="float32", device="cpu"))
-    model = backend._parts.generator._model  # type: ignore[attr-defined]
+    asked = [(prompt, GenerationSettings(max_tokens=4)) for prompt in PROMPTS]
+    expected = generated(backend, asked)
+    _fail_above(backend, monkeypatch, tokens=16)
+    assert generated(backend, asked) == expected
+
+
+def test_out_of_memory_while_writing_keeps_what_is_written(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_lmeval.backends.hf.slots import NextTokens
+
+    backend = plugin.open(str(shared_dir / "models" / "stories15M"), HFOptions(dtype="float32", device="cpu"))
+    asked = [(prompt, GenerationSettings(max_tokens=8)) for prompt in PROMPTS]
+    expected = generated(backend, asked)
+    original, rows = NextTokens.attend, []
+
+    def attend(self: NextTokens, call: Any) -> Any:
+        rows.append(call.query.shape[1])
+        if rows[-1] > 2:
+            raise RuntimeError("CUDA out of memory.")
+        return original(self, call)
+
+    monkeypatch.setattr(NextTokens, "attend", attend)
+    assert generated(backend, asked) == expected
+    assert max(rows) == len(PROMPTS)
+
+
+def test_a_prompt_that_does_not_fit_fails_alone(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_lmeval.backends.hf.path import PathAttention
+
+    backend = plugin.open(str(shared_dir / "models" / "stories260K"), HFOptions(dtype="float32", device="cpu"))
+    original = PathAttention.attend
+
+    def attend(self: PathAttention, call: Any) -> Any:
+        if self._longest > 100:
+            raise RuntimeError("CUDA out of memory.")
+        return original(self, call)
+
+    monkeypatch.setattr(PathAttention, "attend", attend)
+    asked = [(prompt, GenerationSettings(max_tokens=4)) for prompt in ("Tom", "Lily saw a dog. " * 30, "One day")]
+    fine, failed, fine_too = generated(backend, asked)
+    assert isinstance(fine, GenerationAnswer)
+    assert isinstance(fine_too, GenerationAnswer)
+    assert isinstance(failed, Failure)
+    assert "too little memory" in failed.error
+
+
+def test_generate_halves_its_batch(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = HFOptions(dtype="float32", device="cpu", attn_implementation="sdpa")
+    backend = plugin.open(str(shared_dir / "models" / "stories260K"), options)
+    model = backend._parts.scorer._model  # type: ignore[attr-defined]
     original = model.generate
 
     def generate(**arguments: Any) -> Any:
@@ -127,10 +202,36 @@ def test_out_of_memory_halves_the_batch(shared_dir: Path, monkeypatch: pytest.Mo
     assert generated(backend, asked) == expected
 
 
+def _count_tokens(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of tokens of each pass."""
+    decoder = backend._parts.scorer._model.get_decoder()  # type: ignore[attr-defined]
+    original = decoder.forward
+    passes: list[int] = []
+
+    def forward(**arguments: Any) -> Any:
+        passes.append(arguments["input_ids"].numel())
+        return original(**arguments)
+
+    monkeypatch.setattr(decoder, "forward", forward)
+    return passes
+
+
+def _fail_above(backend: Backend, monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
+    decoder = backend._parts.scorer._model.get_decoder()  # type: ignore[attr-defined]
+    original = decoder.forward
+
+    def forward(**arguments: Any) -> Any:
+        if arguments["input_ids"].numel() > tokens:
+            raise RuntimeError("CUDA out of memory.")
+        return original(**arguments)
+
+    monkeypatch.setattr(decoder, "forward", forward)
+
+
 class TestCut:
     @pytest.fixture
     def tokenizer(self, stories15m: Backend) -> Any:
-        return stories15m._parts.generator._tokenizer  # type: ignore[attr-defined]
+        return stories15m._parts.encoder._tokenizer  # type: ignore[attr-defined]
 
     @pytest.mark.parametrize(
         ("written", "stops", "text"),

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf.batching import PLAIN_TOKENS, SHARED_TOKENS, WRITE_TOKENS, Limits, free_memory
 from pytest_lmeval.backends.hf.chat import ChatTemplate
 from pytest_lmeval.backends.hf.encoding import Encoder
+from pytest_lmeval.backends.hf.endings import Endings
 from pytest_lmeval.backends.hf.generation import Generator
 from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.plain import PlainScorer
+from pytest_lmeval.backends.hf.plain_generation import PlainGenerator
 from pytest_lmeval.backends.hf.probe import Verdict, probe
 from pytest_lmeval.backends.hf.rolling import loglikelihood_rolling
 from pytest_lmeval.backends.hf.scoring import Scorer
 from pytest_lmeval.backends.hf.sharing import SharedScorer
+from pytest_lmeval.backends.hf.writing import Writer
 from pytest_lmeval.backends.protocol import (
     Failure,
     GenerationAnswer,
@@ -56,7 +60,7 @@ class HFBackend:
     def generate_until(self, requests: Iterator[GenerationRequest]) -> Iterator[GenerationAnswer | Failure]:
         """Generate up to a stop string or a token limit."""
         parts = self._open_parts
-        return parts.generator.generate(parts.chat.plain(requests))
+        return parts.generator.generate(parts.writer(), parts.chat.plain(requests))
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -89,7 +93,16 @@ class _Parts:
             self.limits = Limits.choose(options, SHARED_TOKENS, device, vocabulary)
             self.scorer = SharedScorer(loaded, self.limits, verdict.outputs)
         writing = Limits.choose(options, WRITE_TOKENS, device, vocabulary)
-        self.generator = Generator(loaded, self.encoder, writing)
+        endings = Endings(loaded)
+        plain = PlainGenerator(loaded, writing, endings)
+        self.generator = Generator(loaded, self.encoder, writing, plain, endings)
+        self._writing, self._outputs, self._loaded = writing, verdict.outputs, loaded
+
+    def writer(self) -> Writer | None:
+        """Return a writer for a stream of its own, None for a model that only ``generate`` can run."""
+        if self._outputs is None:
+            return None
+        return Writer(self._loaded, self._writing, replace(self.limits), self._outputs)
 
 
 def sharing(loaded: Loaded, options: HFOptions) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,15 +54,20 @@ def _longer(like: torch.Tensor, kept: torch.Tensor | None, capacity: int) -> tor
     return longer
 
 
+Leave = Callable[[Call, int, torch.Tensor, torch.Tensor], None]
+
+
 class PathAttention:
     """Each stretch sees what lies before it on the path, and itself up to each token; then it is part of the path.
 
     The stretches come in depth-first order: before each, the path up to its start is that of its text.
     """
 
-    def __init__(self, memory: PathMemory, stretches: Sequence[Stretch]) -> None:
+    def __init__(self, memory: PathMemory, stretches: Sequence[Stretch], leave: Leave | None = None) -> None:
+        """``leave`` is told of each stretch by number, with the keys and values of the path to its end."""
         self._memory = memory
         self._stretches = stretches
+        self._leave = leave
         self._longest = max(stretch.end for stretch in stretches)
         self._masks: dict[tuple[int, int, int | None, torch.device], torch.Tensor] = {}
 
@@ -72,7 +77,7 @@ class PathAttention:
         tokens = call.query.shape[1]
         # Zeros, not whatever memory holds: rows of no stretch are padding, and NaN would spread.
         output = call.value.new_zeros(tokens, call.query.shape[0], call.value.shape[2])
-        for stretch in self._stretches:
+        for number, stretch in enumerate(self._stretches):
             rows, places = slice(stretch.row, stretch.row + stretch.length), slice(stretch.start, stretch.end)
             keys[:, places] = call.key[:, rows]
             values[:, places] = call.value[:, rows]
@@ -80,6 +85,8 @@ class PathAttention:
             mask = self._mask(stretch.length, seen.stop - seen.start, call)
             found = scaled_dot_product(call, call.query[:, rows], keys[:, seen], values[:, seen], mask)
             output[rows] = found.transpose(0, 1)
+            if self._leave is not None:
+                self._leave(call, number, keys[:, : stretch.end], values[:, : stretch.end])
         return output
 
     def _mask(self, tokens: int, keys: int, call: Call) -> torch.Tensor | None:

@@ -88,7 +88,7 @@ class SharedScorer:
 
     def _run(self, pack: Sequence[Segment]) -> list[tuple[Want, float, bool]]:
         """Run a pack; return what was wanted of it, with log-probability and whether it is the greedy token."""
-        layout = _Layout.of(pack)
+        layout = Layout.of(pack)
         attention = PathAttention(self._memory, layout.stretches)
         with torch.inference_mode(), quiet(), attending(self._model, attention):
             states = self._outputs.states(*(tensor.to(self._device) for tensor in layout.inputs))
@@ -100,7 +100,7 @@ class SharedScorer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class Layout:
     """A pack as one row of tokens. ``places`` are those with outputs, ``rows`` says for each want which of these."""
 
     ids: list[int]
@@ -111,7 +111,8 @@ class _Layout:
     rows: list[int]
 
     @classmethod
-    def of(cls, pack: Sequence[Segment]) -> _Layout:
+    def of(cls, pack: Sequence[Segment]) -> Layout:
+        """Lay out segments one after the other."""
         layout = cls([], [], [], [], [], [])
         for segment in pack:
             layout._add(segment)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
+from tokenizers.decoders import DecodeStream
 from transformers import StoppingCriteria
 
 
@@ -37,6 +38,39 @@ class StopAtText(StoppingCriteria):  # type: ignore[misc]  # transformers is not
             for row, tail in enumerate(tails)
         ]
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
+
+
+class Stops:
+    """Follows one text as it is written, token by token, and says when it ends.
+
+    ``ends`` are tokens, ``stops`` texts that end it. Only the new part of the text is decoded and looked at.
+    """
+
+    def __init__(self, tokenizer: Any, ends: Collection[int], stops: Sequence[str]) -> None:
+        self._tokenizer = tokenizer
+        self._ends = ends
+        self._stops = stops
+        self._written: list[int] = []
+        self._stream = DecodeStream(skip_special_tokens=False)
+        self._tail = ""
+        self._longest = max(map(len, stops), default=0)
+
+    def push(self, token: int) -> bool:
+        """Take the next token; say whether the text ends with it."""
+        self._written.append(token)
+        if token in self._ends:
+            return True
+        new = self._decode(token)
+        if not new or not self._stops:
+            return False
+        text = self._tail + new
+        self._tail = text[-(self._longest - 1) :] if self._longest > 1 else ""
+        # Confirmed on everything written: a decoder may show a part differently on its own.
+        return _contains(text, self._stops) and _contains(self._tokenizer.decode(self._written), self._stops)
+
+    def _decode(self, token: int) -> str:
+        """Return the text that ``token`` adds; empty where it ends amid a character."""
+        return self._stream.step(self._tokenizer.backend_tokenizer, token) or ""
 
 
 def cut(tokenizer: Any, tokens: list[int], stops: Sequence[str]) -> tuple[str, int]:

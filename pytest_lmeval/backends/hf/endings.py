@@ -1,0 +1,36 @@
+"""What ends an answer of one model, and what of it is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_lmeval.backends.hf.model import Loaded
+from pytest_lmeval.backends.hf.prompting import Prompt
+from pytest_lmeval.backends.hf.stopping import Stops, cut
+from pytest_lmeval.backends.protocol import GenerationAnswer, GenerationSettings
+
+
+class Endings:
+    """``tokens`` end any answer: the tokenizer's EOS and those that the model's own settings name."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._tokenizer = loaded.tokenizer
+        eos = loaded.tokenizer.eos_token_id
+        configured = getattr(getattr(loaded.model, "generation_config", None), "eos_token_id", None)
+        configured = configured if isinstance(configured, list) else [configured]
+        self.tokens: list[int] = sorted({token for token in (*configured, eos) if token is not None})
+        self._text: str | None = None if eos is None else loaded.tokenizer.decode([eos])
+
+    def stops(self, settings: GenerationSettings) -> list[str]:
+        """Return the stop strings asked for and the end token's text, which a model may also spell out."""
+        return [stop for stop in (*settings.until, self._text) if stop]
+
+    def follow(self, settings: GenerationSettings) -> Stops:
+        """Return what watches one answer as it is written."""
+        return Stops(self._tokenizer, self.tokens, self.stops(settings))
+
+    def answer(self, prompt: Prompt, written: Sequence[int]) -> GenerationAnswer:
+        """Return what was written up to an end token or before a stop string."""
+        end = next((place for place, token in enumerate(written) if token in self.tokens), None)
+        text, used = cut(self._tokenizer, list(written[:end]), self.stops(prompt.settings))
+        return GenerationAnswer(id=prompt.request.id, text=text, tokens=len(prompt.tokens) + used)
