@@ -38,6 +38,8 @@ def main(arguments: Sequence[str]) -> None:
             if documents:
                 results.append(bench.measure(workload.name, documents, settings.sizes(workload)))
                 _keep(settings.output, head, results)
+    if not results:
+        raise DatasetError("nothing was measured: there is no data. Name a folder with it: --data-dir")
     print(_text(head, results))
 
 

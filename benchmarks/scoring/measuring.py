@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -92,6 +92,8 @@ class Bench:
         if len(self.batches) == 0:
             return []
         runs = self._peer(documents, self.batches)
+        if len(runs) <= len(self.batches):  # what ended the child was the batch after those that came to their end
+            runs = [replace(run, batch=batch) for run, batch in zip(runs, self.batches, strict=False)]
         for run in runs:
             self._say(name, f"trial, peer, batch {run.batch}", run, len(documents))
         return runs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import transformers
 from benchmarks.scoring.architectures import ARCHITECTURES
 from pytest_lmeval.backends.demo import NAME, DemoOptions, checkpoint
 from pytest_lmeval.backends.hf import HFOptions
+from pytest_lmeval.backends.hf.batching import free_memory
 from pytest_lmeval.backends.hf.model import choose_dtype, load
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.source import find
@@ -45,8 +47,9 @@ def prepare(spec: ModelSpec, folder: Path) -> Model:
         return _saved(NAME, str(checkpoint()), HFOptions(**given), folder)
     options = _single_device(spec, options)
     if find(spec.name, options.gguf_file).gguf_file is not None:
-        return _saved(spec.name, spec.name, options, folder)
-    return Model(label=spec.name, location=spec.name, options=options)
+        return _saved(Path(spec.name).name, spec.name, options, folder)
+    label = Path(spec.name).name if Path(spec.name).is_dir() else spec.name
+    return Model(label=label, location=spec.name, options=options)
 
 
 def invent(text: str, folder: Path) -> Model:
@@ -62,8 +65,9 @@ def invent(text: str, folder: Path) -> Model:
     dtype = choose_dtype(options.dtype, auto="bfloat16")
     place = folder / f"random-{spec.name}-{str(dtype).removeprefix('torch.')}"
     if not place.is_dir():
-        tokenizer = load(str(checkpoint()), HFOptions(device="cpu")).tokenizer
-        _write(place, _random(spec.name, dtype, tokenizer), tokenizer)
+        tokenizer = _demo_tokenizer()
+        _write(place, _random(ARCHITECTURES[spec.name], dtype, tokenizer), tokenizer)
+        free_memory()  # the children want all of the device's
     return Model(label=f"{spec.name}, random weights", location=str(place), options=replace(options, dtype="auto"))
 
 
@@ -92,9 +96,15 @@ def _slug(label: str, name: str, options: HFOptions) -> str:
     return f"{Path(label).stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
-def _random(name: str, dtype: torch.dtype, tokenizer: Any) -> Any:
+def _demo_tokenizer() -> Any:
+    file = checkpoint()
+    with quiet():
+        return transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+
+
+def _random(architecture: Mapping[str, Any], dtype: torch.dtype, tokenizer: Any) -> Any:
     """Initialize the weights on the fastest device there is: on a CPU eight billion take minutes."""
-    settings = dict(ARCHITECTURES[name])
+    settings = dict(architecture)
     config = transformers.AutoConfig.for_model(
         settings.pop("model_type"),
         **settings,
