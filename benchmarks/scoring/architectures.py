@@ -1,6 +1,7 @@
 """Shapes of published models, to be filled with random weights where their own cannot be had.
 
-Speed depends on the shape alone (so the scaling of positions is left out). The figures are those of the configurations that the models are published with.
+Speed depends on the shape alone, so the scaling of positions is left out. The figures are those of the configurations
+that the models are published with.
 """
 
 from __future__ import annotations

@@ -121,4 +121,5 @@ def _instance(request: Request) -> tuple[str, dict[str, Any], tuple[Any, ...]]:
         case GenerationRequest():
             settings = request.settings
             greedy = {"do_sample": False, "temperature": 0.0, "max_gen_toks": settings.max_tokens}
-            return "generate_until", {}, (request.context, {"until": list(settings.until), **greedy})
+            arguments = {"until": list(settings.until), **greedy, **dict(settings.extra)}
+            return "generate_until", {}, (request.context, arguments)

@@ -83,8 +83,9 @@ def read_job(path: Path) -> Job:
 
 def _request(operation: str, values: dict[str, Any]) -> Request:
     if "settings" in values:
-        settings = {key: tuple(v) if isinstance(v, list) else v for key, v in values["settings"].items()}
-        values = {**values, "settings": GenerationSettings(**settings)}
+        settings = values["settings"]
+        pairs = {"until": tuple(settings["until"]), "extra": tuple(map(tuple, settings["extra"]))}
+        values = {**values, "settings": GenerationSettings(**{**settings, **pairs})}
     request: Request = _KINDS[operation](**values)
     return request
 

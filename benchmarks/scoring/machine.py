@@ -22,7 +22,7 @@ def facts(model: Model, skeleton: Skeleton, threads: int) -> dict[str, str]:
     return {
         "machine": machine(model.options.device, threads),
         "versions": ", ".join(f"{package} {installed(package) or 'not installed'}" for package in PACKAGES),
-        "model": f"{model.label}, {skeleton.parameters / 1e6:,.1f} million parameters, {skeleton.dtype}",
+        "model": f"{model.label}, {skeleton.shapes.parameters / 1e6:,.1f} million parameters, {skeleton.dtype}",
         "date": datetime.now(UTC).date().isoformat(),
     }
 

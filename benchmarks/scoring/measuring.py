@@ -78,7 +78,7 @@ class Bench:
             sizes=Sizes(ours=len(documents), peer=len(part), trial=min(sizes.trial, len(part))),
             requests=len(_flat(documents)),
             work=work,
-            flop=self.skeleton.flop(work),
+            flop=self.skeleton.shapes.flop(work),
             ours=ours,
             peer=peer if complete else (),
             trial=trial,
@@ -113,8 +113,8 @@ class Bench:
         return self.children.run(job)
 
     def _rate(self) -> list[tuple[float, float]]:
-        job = Job(engine=RATE, model=self.model, layers=self.skeleton.layers, dtype=self.skeleton.dtype)
-        found = self.children.rate(job) if self.skeleton.layers else None
+        job = Job(engine=RATE, model=self.model, layers=self.skeleton.shapes.layers, dtype=self.skeleton.dtype)
+        found = self.children.rate(job) if self.skeleton.shapes.layers else None
         return [(found["rate"], found["hot"])] if found else []
 
     def _work(self, documents: Sequence[Document], run: Run) -> Work:

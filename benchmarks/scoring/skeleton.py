@@ -16,23 +16,29 @@ from pytest_lmeval.backends.hf.quiet import quiet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Skeleton:
+class Shapes:
     """``decoder`` are the parameters that every token is multiplied with, ``output`` those of the output projection.
 
-    ``layers`` are the shapes (outputs, inputs) of the decoder's linear layers in their order; ``dtype`` is torch's
-    name.
+    ``layers`` are the shapes (outputs, inputs) of the decoder's linear layers in their order.
     """
 
-    encoder: Encoder
     parameters: int
     decoder: int
     output: int
     layers: tuple[tuple[int, int], ...]
-    dtype: str
 
     def flop(self, work: Work) -> float:
         """Floating-point operations of the matrix products; those of attention itself are left out."""
         return 2.0 * (self.decoder * work.distinct + self.output * work.scored)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skeleton:
+    """``dtype`` is torch's name of the type that the weights are loaded in."""
+
+    encoder: Encoder
+    shapes: Shapes
+    dtype: str
 
 
 def read(model: Model) -> Skeleton:
@@ -50,23 +56,21 @@ def read(model: Model) -> Skeleton:
                 config, dtype=dtype, trust_remote_code=options.trust_remote_code
             )
     encoder = Encoder(assemble(name, empty, tokenizer, options), options.add_bos_token)
-    return measured(empty, encoder, str(dtype).removeprefix("torch."))
+    return Skeleton(encoder=encoder, shapes=shapes_of(empty), dtype=str(dtype).removeprefix("torch."))
 
 
-def measured(model: Any, encoder: Encoder, dtype: str) -> Skeleton:
+def shapes_of(model: Any) -> Shapes:
     """Count the parameters of ``model``."""
     output = model.get_output_embeddings()
     tables = {module.weight for module in model.modules() if isinstance(module, torch.nn.Embedding)}
     # Vectors (norms, biases) are added or multiplied element by element, which costs next to nothing.
     matrices = [p for p in model.parameters() if p.dim() > 1 and p not in tables and p is not output.weight]
     layers = [module for module in model.modules() if isinstance(module, torch.nn.Linear) and module is not output]
-    return Skeleton(
-        encoder=encoder,
+    return Shapes(
         parameters=sum(p.numel() for p in model.parameters()),
         decoder=sum(p.numel() for p in matrices),
         output=output.weight.numel(),
         layers=tuple((layer.out_features, layer.in_features) for layer in layers),
-        dtype=dtype,
     )
 
 
