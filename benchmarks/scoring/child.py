@@ -64,14 +64,15 @@ def _timed(engine: Engine, job: Job, batch: int | str | None, memory: Memory) ->
     gc.collect()
     memory.restart()
     synchronize(device)
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     answered = engine.answer(job.operation, prepared)
     synchronize(device)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     peak = memory.peak
     return Run(
         batch=batch,
         seconds=seconds,
+        cpu=cpu,
         answers=answered.answers,
         tokens=answered.tokens,
         peak=peak,

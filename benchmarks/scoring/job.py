@@ -47,12 +47,15 @@ class Job:
 class Run:
     """One timed operation: ``seconds``, ``answers`` as :class:`Answered` has them, memory in bytes.
 
+    ``cpu`` are the seconds that the process computed, all threads together: far less than ``seconds`` by the number
+    of threads, and the machine was doing something else.
     ``peak`` counts what was loaded, ``extra`` does not; None where the system does not tell. ``exact`` is false where
     the peak may be that of loading. ``error`` says why there is nothing.
     """
 
     batch: int | str | None = None
     seconds: float = 0.0
+    cpu: float = 0.0
     answers: list[Any] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     peak: int | None = None

@@ -125,7 +125,7 @@ class Bench:
         return work.generating([total - len(span.inputs) for total, span in zip(run.tokens, spans, strict=True)])
 
     def _say(self, name: str, what: str, run: Run, documents: int) -> None:
-        said = run.error or f"{run.seconds:.1f} s, {documents / run.seconds:.3g} documents/s"
+        said = run.error or f"{run.seconds:.1f} s ({run.cpu:.1f} s CPU), {documents / run.seconds:.3g} documents/s"
         self.tell(f"{name}: {what}: {said}")
 
 

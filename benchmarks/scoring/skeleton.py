@@ -11,8 +11,9 @@ import transformers
 from benchmarks.scoring.counting import Work
 from benchmarks.scoring.model import Model
 from pytest_lmeval.backends.hf.encoding import Encoder
-from pytest_lmeval.backends.hf.model import assemble, choose_dtype
+from pytest_lmeval.backends.hf.model import UNREADABLE, assemble, choose_dtype, first_line
 from pytest_lmeval.backends.hf.quiet import quiet
+from pytest_lmeval.errors import ModelSpecError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,14 @@ class Skeleton:
 
 
 def read(model: Model) -> Skeleton:
-    """Build the model on no device. Raises what transformers raises for a model that is not there."""
+    """Build the model on no device. Raises ModelSpecError where it cannot be read."""
+    try:
+        return _read(model)
+    except UNREADABLE as error:
+        raise ModelSpecError(f"The model {model.location} cannot be loaded: {first_line(error)}") from None
+
+
+def _read(model: Model) -> Skeleton:
     options, name = model.options, model.location
     common: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
     if options.revision is not None:
