@@ -19,9 +19,9 @@ from benchmarks.scoring.options import Settings, parse
 from benchmarks.scoring.process import Children
 from benchmarks.scoring.skeleton import read
 from benchmarks.scoring.table import EXPLANATION, render, share
-from benchmarks.scoring.workloads import Document, Workload, build
+from benchmarks.scoring.workloads import Workload, build
 from pytest_lmeval.backends.spec import ModelSpec
-from pytest_lmeval.errors import DatasetError, LMEvalError
+from pytest_lmeval.errors import BackendError, DatasetError, LMEvalError, SettingsError
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -34,12 +34,12 @@ def main(arguments: Sequence[str]) -> None:
         head = facts(model, bench.skeleton, settings.threads or torch.get_num_threads())
         results: list[Result] = []
         for workload in settings.workloads:
-            documents = _documents(workload, settings)
-            if documents:
-                results.append(bench.measure(workload.name, documents, settings.sizes(workload)))
+            result = _measured(bench, workload, settings)
+            if result is not None:
+                results.append(result)
                 _keep(settings.output, head, results)
     if not results:
-        raise DatasetError("nothing was measured: there is no data. Name a folder with it: --data-dir")
+        raise SettingsError("nothing was measured; the lines above say why. Data in another folder: --data-dir")
     print(_text(head, results))
 
 
@@ -75,12 +75,14 @@ def _bench(settings: Settings, model: Model, folder: Path) -> Bench:
     )
 
 
-def _documents(workload: Workload, settings: Settings) -> list[Document]:
+def _measured(bench: Bench, workload: Workload, settings: Settings) -> Result | None:
+    """Measure one workload; say why where it cannot be, so that the others are."""
+    sizes = settings.sizes(workload)
     try:
-        return build(workload, settings.sizes(workload).ours, settings.data_dir)
-    except DatasetError as error:
+        return bench.measure(workload.name, build(workload, sizes.ours, settings.data_dir), sizes)
+    except (DatasetError, BackendError) as error:
         _tell(f"{workload.name}: left out: {str(error).splitlines()[0]}")
-        return []
+        return None
 
 
 def _keep(output: Path, head: dict[str, str], results: Sequence[Result]) -> None:

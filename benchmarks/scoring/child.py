@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
@@ -51,24 +50,19 @@ def _run(engine: Engine, job: Job, batch: int | str | None, memory: Memory) -> R
         return _timed(engine, job, batch, memory)
     except RuntimeError as error:  # memory too small for this batch, above all
         return Run(batch=batch, error=(str(error).strip().splitlines() or [type(error).__name__])[0])
-    finally:
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def _timed(engine: Engine, job: Job, batch: int | str | None, memory: Memory) -> Run:
     device = job.model.options.device
     engine.answer(job.operation, engine.prepare(_warm_up(job.operation)))
     prepared = engine.prepare(job.requests)
-    gc.collect()
     memory.restart()
     synchronize(device)
     started, cpu = time.perf_counter(), time.process_time()
     answered = engine.answer(job.operation, prepared)
     synchronize(device)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    peak = memory.peak
+    peak, extra = memory.peak, memory.extra
     return Run(
         batch=batch,
         seconds=seconds,
@@ -76,8 +70,8 @@ def _timed(engine: Engine, job: Job, batch: int | str | None, memory: Memory) ->
         answers=answered.answers,
         tokens=answered.tokens,
         peak=peak,
-        extra=None if peak is None or memory.loaded is None else max(0, peak - memory.loaded),
-        exact=memory.reset,
+        extra=extra,
+        exact=memory.exact,
         threads=torch.get_num_threads(),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import re
 from pathlib import Path
 
@@ -9,36 +11,62 @@ import torch
 
 PROCESS = Path("/proc/self")
 
+_FILE_PAGES = ("RssFile", "RssShmem")
+
 
 class Memory:
-    """Of the process on a CPU, of torch's allocator on a GPU; ``peak`` is None where the system does not tell.
+    """Of the process on a CPU, of torch's allocator on a GPU; figures are None where the system does not tell.
 
-    ``reset`` is false where the kernel would not forget the peak of loading: ``peak`` may then be too high.
+    To be made right after loading. ``exact`` is false where the kernel would not forget the peak of loading: figures
+    may then be too high.
     """
 
     def __init__(self, device: str) -> None:
-        self._cuda = device.startswith("cuda")
-        self._device = device
-        self.loaded = self._now()
-        self.reset = True
+        self._device = device if device.startswith("cuda") else None
+        self.exact = True
+        _give_back()
+        self._loaded = _status("RssAnon") if self._device is None else torch.cuda.memory_allocated(self._device)
+        self._files: int | None = 0
 
     def restart(self) -> None:
         """Forget the peak so far."""
-        if self._cuda:
+        _give_back()
+        if self._device is not None:
             torch.cuda.reset_peak_memory_stats(self._device)
             return
         try:
             (PROCESS / "clear_refs").write_text("5")
         except OSError:
-            self.reset = False
+            self.exact = False
+        # Pages of files (libraries, mapped weights) come and go as the kernel likes: what is there now counts.
+        self._files = _sum(*map(_status, _FILE_PAGES))
 
     @property
     def peak(self) -> int | None:
         """The most since :meth:`restart`, weights included."""
-        return torch.cuda.max_memory_allocated(self._device) if self._cuda else _status("VmHWM")
+        return _status("VmHWM") if self._device is None else torch.cuda.max_memory_allocated(self._device)
 
-    def _now(self) -> int | None:
-        return torch.cuda.memory_allocated(self._device) if self._cuda else _status("VmRSS")
+    @property
+    def extra(self) -> int | None:
+        """The most since :meth:`restart` beyond what was there right after loading."""
+        peak, before = self.peak, _sum(self._loaded, self._files)
+        return None if peak is None or before is None else max(0, peak - before)
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, which would else count as used and be used again unseen."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if PROCESS.exists():
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+        if trim is not None:
+            trim(0)
+
+
+def _sum(*values: int | None) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _status(key: str) -> int | None:

@@ -142,7 +142,7 @@ def _notes(result: Result, number: int) -> list[str]:
             "so its time grows with their number and its rate stays; answers are compared on these."
         )
     if not result.peer and result.peer_error:
-        notes.append(f"lm-eval could not be run: {result.peer_error}.")
+        notes.append(f"lm-eval could not be run: {result.peer_error.rstrip('.')}.")
     if not all(run.exact for run in result.ours):
         notes.append("the kernel keeps the peak of loading, so the memory shown may be too high.")
     return [f"[{number}] {result.workload}: {note}" for note in notes]

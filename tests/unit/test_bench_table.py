@@ -85,7 +85,7 @@ def test_without_a_peer_only_ours_is_shown() -> None:
 
 
 def test_why_a_peer_has_no_figures_is_said() -> None:
-    result = replace(RESULT, peer=(), difference=None, peer_error="killed by signal 9")
+    result = replace(RESULT, peer=(), difference=None, peer_error="killed by signal 9.")
     assert notes(result) == ["[1] w: lm-eval could not be run: killed by signal 9."]
 
 
