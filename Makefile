@@ -20,7 +20,7 @@ help:
 	@echo "make demo       a real model on real benchmarks, against the committed baselines"
 	@echo "make test       the whole test suite"
 	@echo "make conformance  every task of lm-eval's catalogue against lm-eval; an hour or so, goes on where it stopped"
-	@echo "make bench      the hf backend and lm-eval's side by side: speed, memory, answers; about 25 minutes on 2 cores"
+	@echo "make bench      the hf backend and lm-eval's side by side: speed, memory, answers; half an hour on 2 cores"
 	@echo "make check      formatting, lint and types"
 	@echo "make clean      remove the virtual environment and everything made by these commands"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from benchmarks.scoring.comparing import Difference, compare
@@ -26,12 +26,14 @@ class Result:
 
     ``ours`` and ``peer`` are the repeats in their order, ``rates`` the machine's in GFLOP/s measured between them
     (all and hot), ``trial`` the peer's runs by batch on a part of its documents. ``flop`` is what our documents
-    take at least. ``peer_error`` says why the peer has no figures.
+    take at least. ``peer_documents`` is the number of our average documents that the peer's are by their tokens: their
+    real number where it has all of them. ``peer_error`` says why the peer has no figures.
     """
 
     workload: str
     operation: str
     sizes: Sizes
+    peer_documents: float
     requests: int
     work: Work
     flop: float
@@ -56,7 +58,8 @@ class Bench:
 
     def measure(self, name: str, documents: Sequence[Document], sizes: Sizes) -> Result:
         """Measure one workload. Raises BackendError where our own engine fails."""
-        part = [documents[place] for place in spread(len(documents), sizes.peer)]
+        places = spread(len(documents), sizes.peer)
+        part = [documents[place] for place in places]
         trial = self._trial(name, for_trial(part, sizes.trial))
         batch = best(trial)
         ours: list[Run] = []
@@ -69,13 +72,15 @@ class Bench:
                 peer.append(self._peer(part, [batch])[0])
                 self._say(name, f"{number} peer, batch {batch}", peer[-1], len(part))
             rates += self._rate()
-        work = self._work(documents, ours[0])
+        work = self._work(documents, ours[0].tokens)
+        part_work = self._work(part, _picked(documents, places, ours[0].tokens))
         error = next((run.error for run in (*peer, *trial) if run.error), None)
         complete = bool(peer) and peer[-1].error is None
         return Result(
             workload=name,
             operation=operation(documents),
             sizes=Sizes(ours=len(documents), peer=len(part), trial=min(sizes.trial, len(part))),
+            peer_documents=len(documents) * part_work.peer / work.peer,
             requests=len(_flat(documents)),
             work=work,
             flop=self.skeleton.shapes.flop(work),
@@ -83,7 +88,7 @@ class Bench:
             peer=peer if complete else (),
             trial=trial,
             rates=rates,
-            difference=_difference(documents, len(part), ours[-1], peer[-1]) if complete else None,
+            difference=_difference(documents, places, ours[-1], peer[-1]) if complete else None,
             peer_error=None if complete else error,
         )
 
@@ -117,12 +122,13 @@ class Bench:
         found = self.children.rate(job) if self.skeleton.shapes.layers else None
         return [(found["rate"], found["hot"])] if found else []
 
-    def _work(self, documents: Sequence[Document], run: Run) -> Work:
+    def _work(self, documents: Sequence[Document], tokens: Sequence[int]) -> Work:
+        """Count the work; ``tokens`` are those read and written for each request, to know what was generated."""
         spans = spans_of(self.skeleton.encoder, _flat(documents))
         work = count(spans)
         if operation(documents) != "generate_until":
             return work
-        return work.generating([total - len(span.inputs) for total, span in zip(run.tokens, spans, strict=True)])
+        return work.generating([total - len(span.inputs) for total, span in zip(tokens, spans, strict=True)])
 
     def _say(self, name: str, what: str, run: Run, documents: int) -> None:
         said = run.error or f"{run.seconds:.1f} s ({run.cpu:.1f} s CPU), {documents / run.seconds:.3g} documents/s"
@@ -135,16 +141,17 @@ def best(trial: Sequence[Run]) -> int | str | None:
     return min(done, key=lambda run: run.seconds).batch if done else None
 
 
-def _difference(documents: Sequence[Document], part: int, ours: Run, peer: Run) -> Difference:
+def _difference(documents: Sequence[Document], places: Sequence[int], ours: Run, peer: Run) -> Difference:
     """Compare on the documents that the peer had."""
-    answers: list[list[Any]] = []
-    remaining = iter(ours.answers)
-    for document in documents:
-        answers.append([next(remaining) for _ in document])
-    places = spread(len(documents), part)
     lengths = [len(documents[place]) for place in places]
-    same = list(chain.from_iterable(answers[place] for place in places))
-    return compare(operation(documents), same, peer.answers, lengths)
+    return compare(operation(documents), _picked(documents, places, ours.answers), peer.answers, lengths)
+
+
+def _picked(documents: Sequence[Document], places: Sequence[int], values: Sequence[Any]) -> list[Any]:
+    """Of one value a request, return those of the documents at ``places``."""
+    remaining = iter(values)
+    grouped = [list(islice(remaining, len(document))) for document in documents]
+    return list(chain.from_iterable(grouped[place] for place in places))
 
 
 def _flat(documents: Sequence[Document]) -> list[Request]:

@@ -16,7 +16,7 @@ from benchmarks.scoring.architectures import ARCHITECTURES
 from pytest_lmeval.backends.demo import NAME, DemoOptions, checkpoint
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf.batching import free_memory
-from pytest_lmeval.backends.hf.model import choose_dtype, load
+from pytest_lmeval.backends.hf.model import choose_dtype, load, tokenizer_hash
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.source import find
 from pytest_lmeval.backends.registry import resolve_plugin
@@ -127,4 +127,8 @@ def _write(place: Path, model: Any, tokenizer: Any) -> None:
             tokenizer.save_pretrained(part)
     except OSError as error:
         raise ModelSpecError(f"The model cannot be saved in {part}: {error}") from None
+    if tokenizer_hash(transformers.AutoTokenizer.from_pretrained(part)) != tokenizer_hash(tokenizer):
+        raise ModelSpecError(
+            f"The tokenizer saved in {part} is not the one that was saved: it would read other tokens."
+        )
     part.rename(place)

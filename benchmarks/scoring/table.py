@@ -59,7 +59,7 @@ def _cells(result: Result, number: int) -> list[str]:
     ]
 
 
-def rates(runs: Sequence[Run], documents: int) -> list[float]:
+def rates(runs: Sequence[Run], documents: float) -> list[float]:
     """Documents per second of each run."""
     return [documents / run.seconds for run in runs]
 
@@ -78,13 +78,13 @@ def _documents(result: Result) -> str:
 def _peer_rate(result: Result) -> str:
     if not result.peer:
         return MISSING
-    return f"{spread_of(rates(result.peer, result.sizes.peer))}, batch {result.peer[0].batch}"
+    return f"{spread_of(rates(result.peer, result.peer_documents))}, batch {result.peer[0].batch}"
 
 
 def _ratio(result: Result) -> str:
     if not result.peer:
         return MISSING
-    ours, peer = rates(result.ours, result.sizes.ours), rates(result.peer, result.sizes.peer)
+    ours, peer = rates(result.ours, result.sizes.ours), rates(result.peer, result.peer_documents)
     return f"{statistics.median(ours) / statistics.median(peer):.2f}"
 
 
@@ -139,8 +139,11 @@ def _notes(result: Result, number: int) -> list[str]:
     if result.peer and sizes.peer < sizes.ours:
         notes.append(
             f"ours on {sizes.ours} documents, lm-eval on {sizes.peer} of them: it shares nothing between documents, "
-            "so its time grows with their number and its rate stays; answers are compared on these."
+            "so its time grows with what it reads and its rate stays. Its documents/s are its tokens/s by the tokens "
+            "of our average document. Answers are compared on its documents."
         )
+    if result.peer and sizes.peer < sizes.ours and result.operation == "generate_until":
+        notes.append("a batch that is not full generates fewer documents/s, so lm-eval may be faster on as many.")
     if not result.peer and result.peer_error:
         notes.append(f"lm-eval could not be run: {result.peer_error.rstrip('.')}.")
     if not all(run.exact for run in result.ours):

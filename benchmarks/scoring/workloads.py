@@ -71,7 +71,7 @@ WORKLOADS = (
     ),
     Workload(name="lambada", tasks=("lambada_openai",), shots=0, sizes=Sizes(ours=100, peer=100, trial=32)),
     Workload(name="wikitext", tasks=("wikitext",), shots=0, sizes=Sizes(ours=2, peer=2, trial=2)),
-    Workload(name="gsm8k-8shot", tasks=("gsm8k",), shots=8, sizes=Sizes(ours=4, peer=4, trial=2), overrides=FIRST_N),
+    Workload(name="gsm8k-8shot", tasks=("gsm8k",), shots=8, sizes=Sizes(ours=4, peer=4, trial=4), overrides=FIRST_N),
 )
 
 

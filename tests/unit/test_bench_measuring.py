@@ -71,6 +71,8 @@ def test_the_peer_is_timed_at_its_best_batch_on_its_part_of_the_documents(bench:
     assert result.difference is not None
     assert (result.difference.logprob, result.difference.documents) == (0.0, 2)
     assert result.flop > 0
+    # The first and the third of four documents that grow by a token each are shorter than the average.
+    assert 1.5 < result.peer_documents < 2.0
 
 
 def test_a_batch_that_ended_the_child_is_not_chosen(bench: Callable[..., Bench]) -> None:

@@ -12,7 +12,7 @@ from benchmarks.scoring.model import invent, prepare
 from benchmarks.scoring.skeleton import read, shapes_of
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.spec import ModelSpec
-from pytest_lmeval.errors import SettingsError
+from pytest_lmeval.errors import ModelSpecError, SettingsError
 
 TINY = {
     "model_type": "llama",
@@ -37,6 +37,36 @@ def test_a_folder_is_used_as_it_is(shared_dir: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_measured_is_refused(text: str, reason: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=reason):
         prepare(ModelSpec.parse(text), tmp_path)
+
+
+def test_what_only_we_read_is_saved_once_as_it_is_loaded(shared_dir: Path, tmp_path: Path) -> None:
+    folder = shared_dir / "models" / "stories260K"
+    original = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    options = HFOptions(dtype="bfloat16", max_length=99)
+    model = module._saved("small.gguf", str(folder), options, tmp_path)
+    assert (model.label, model.options) == ("small.gguf", HFOptions(max_length=99))
+    saved = transformers.AutoModelForCausalLM.from_pretrained(model.location)
+    assert saved.dtype == torch.bfloat16
+    weights = original.get_input_embeddings().weight.to(torch.bfloat16)
+    assert torch.equal(saved.get_input_embeddings().weight, weights)
+    assert module._saved("small.gguf", str(folder), options, tmp_path).location == model.location
+    other = module._saved("small.gguf", str(folder), HFOptions(), tmp_path)
+    assert other.location != model.location
+
+
+def test_a_tokenizer_that_is_not_what_was_saved_is_refused(shared_dir: Path, tmp_path: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(shared_dir / "models" / "stories260K")
+
+    class Forgetful:
+        def save_pretrained(self, folder: Path) -> None:
+            tokenizer.save_pretrained(folder)
+
+        def get_vocab(self) -> dict[str, int]:
+            return {}
+
+    with pytest.raises(ModelSpecError, match="other tokens"):
+        module._write(tmp_path / "m", Forgetful(), Forgetful())
+    assert not (tmp_path / "m").exists()
 
 
 def test_random_weights_are_saved_once(shared_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

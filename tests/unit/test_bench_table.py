@@ -22,6 +22,7 @@ RESULT = Result(
     workload="w",
     operation="loglikelihood",
     sizes=Sizes(ours=20, peer=20, trial=2),
+    peer_documents=20.0,
     requests=80,
     work=Work(peer=4000, distinct=1000, scored=80),
     flop=6e9,
@@ -67,12 +68,20 @@ def test_shares_are_taken_of_each_repeat_with_its_own_rate() -> None:
 
 
 def test_a_peer_timed_on_fewer_documents_is_rated_by_these_and_said() -> None:
-    result = replace(RESULT, sizes=Sizes(ours=20, peer=5, trial=2))
+    # Its five documents are shorter than the average one.
+    result = replace(RESULT, sizes=Sizes(ours=20, peer=5, trial=2), peer_documents=4.0)
     found = cells(result)
     assert (found["workload"], found["documents"]) == ("w [1]", "20, lm-eval 5")
-    assert found["documents/s, lm-eval"] == "0.5 (0.312 to 0.625), batch 4"
-    assert found["ratio"] == "10.00"
+    assert found["documents/s, lm-eval"] == "0.4 (0.25 to 0.5), batch 4"
+    assert found["ratio"] == "12.50"
     assert notes(result)[0].startswith("[1] w: ours on 20 documents, lm-eval on 5 of them")
+
+
+def test_fewer_documents_are_no_fair_batch_for_generating() -> None:
+    result = replace(RESULT, sizes=Sizes(ours=20, peer=5, trial=2), operation="generate_until")
+    assert len(notes(result)) == 2
+    assert "not full" in notes(result)[1]
+    assert notes(replace(RESULT, operation="generate_until")) == []
 
 
 def test_without_a_peer_only_ours_is_shown() -> None:
