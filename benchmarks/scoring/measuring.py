@@ -61,17 +61,7 @@ class Bench:
         places = spread(len(documents), sizes.peer)
         part = [documents[place] for place in places]
         trial = self._trial(name, for_trial(part, sizes.trial))
-        batch = best(trial)
-        ours: list[Run] = []
-        peer: list[Run] = []
-        rates: list[tuple[float, float]] = []
-        for number in range(1, self.repeats + 1):
-            ours.append(self._ours(documents))
-            self._say(name, f"{number} ours", ours[-1], len(documents))
-            if batch is not None and not any(run.error for run in peer):
-                peer.append(self._peer(part, [batch])[0])
-                self._say(name, f"{number} peer, batch {batch}", peer[-1], len(part))
-            rates += self._rate()
+        ours, peer, rates = self._rounds(name, documents, part, best(trial))
         work = self._work(documents, ours[0].tokens)
         part_work = self._work(part, _picked(documents, places, ours[0].tokens))
         error = next((run.error for run in (*peer, *trial) if run.error), None)
@@ -91,6 +81,22 @@ class Bench:
             difference=_difference(documents, places, ours[-1], peer[-1]) if complete else None,
             peer_error=None if complete else error,
         )
+
+    def _rounds(
+        self, name: str, documents: Sequence[Document], part: Sequence[Document], batch: int | str | None
+    ) -> tuple[list[Run], list[Run], list[tuple[float, float]]]:
+        """Take turns; a peer that fails is not asked again."""
+        ours: list[Run] = []
+        peer: list[Run] = []
+        rates: list[tuple[float, float]] = []
+        for number in range(1, self.repeats + 1):
+            ours.append(self._ours(documents))
+            self._say(name, f"{number} ours", ours[-1], len(documents))
+            if batch is not None and not any(run.error for run in peer):
+                peer.append(self._peer(part, [batch])[0])
+                self._say(name, f"{number} peer, batch {batch}", peer[-1], len(part))
+            rates += self._rate()
+        return ours, peer, rates
 
     def _trial(self, name: str, documents: Sequence[Document]) -> list[Run]:
         """Run the peer once with each batch size, smallest first: one that is too large ends the child."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,25 @@ from pytest_lmeval.backends.protocol import GenerationRequest, GenerationSetting
 from pytest_lmeval.errors import BackendError
 
 DOCUMENTS: list[Document] = [
-    [LoglikelihoodRequest(id=2 * n + i, context="Once upon" + " a" * n, continuation=f" {word}") for i, word in
-     enumerate(("time", "day"))]
-    for n in range(4)
-]  # fmt: skip
+    [
+        LoglikelihoodRequest(id=2 * number, context="Once upon" + " a" * number, continuation=" time"),
+        LoglikelihoodRequest(id=2 * number + 1, context="Once upon" + " a" * number, continuation=" day"),
+    ]
+    for number in range(4)
+]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Made(Children):
-    """Children of which ``peer`` makes the peer's runs, given its batches."""
+    """``peer`` makes the peer's runs, given the job; ``error`` is that of ours."""
 
-    def __init__(self, folder: Path, peer: Callable[[Job], list[Run]], ours: str | None = None) -> None:
-        super().__init__(folder=folder)
-        object.__setattr__(self, "made", (peer, ours))
+    peer: Callable[[Job], list[Run]]
+    error: str | None = None
 
     def run(self, job: Job) -> list[Run]:
-        peer, error = self.made  # type: ignore[attr-defined]
         if job.engine != OURS:
-            return list(peer(job))
-        answers = [[-float(request.id + 1), False] for request in job.requests]
-        return [Run(seconds=2.0, answers=answers, tokens=[1] * len(answers), error=error)]
+            return self.peer(job)
+        return [Run(seconds=2.0, answers=answers(job), tokens=[1] * len(job.requests), error=self.error)]
 
     def rate(self, job: Job) -> dict[str, Any]:
         return {"rate": 10.0, "hot": 20.0}
@@ -47,9 +48,9 @@ class Made(Children):
 def bench(shared_dir: Path, tmp_path: Path) -> Callable[..., Bench]:
     model = Model(label="small", location=str(shared_dir / "models" / "stories260K"), options=HFOptions(device="cpu"))
 
-    def make(peer: Callable[[Job], list[Run]], ours: str | None = None, **more: Any) -> Bench:
+    def make(peer: Callable[[Job], list[Run]], error: str | None = None, **more: Any) -> Bench:
         keys = {"batches": [1, 4, 16], "repeats": 2, "tell": lambda line: None, **more}
-        return Bench(children=Made(tmp_path, peer, ours), model=model, skeleton=read(model), **keys)
+        return Bench(children=Made(folder=tmp_path, peer=peer, error=error), model=model, skeleton=read(model), **keys)
 
     return make
 
