@@ -14,12 +14,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO_TASKS := tasks/hellaswag.yaml tasks/arc_easy.yaml tasks/demo
 
-.PHONY: help demo test conformance lint typecheck check clean
+.PHONY: help demo test conformance bench lint typecheck check clean
 
 help:
 	@echo "make demo       a real model on real benchmarks, against the committed baselines"
 	@echo "make test       the whole test suite"
 	@echo "make conformance  every task of lm-eval's catalogue against lm-eval; an hour or so, goes on where it stopped"
+	@echo "make bench      the hf backend and lm-eval's side by side: speed, memory, answers; half an hour on 2 cores"
 	@echo "make check      formatting, lint and types"
 	@echo "make clean      remove the virtual environment and everything made by these commands"
 
@@ -33,6 +34,9 @@ test: $(VENV)/.test
 
 conformance: $(VENV)/.conformance
 	$(BIN)/python -m tests.conformance.run $(ARGS)
+
+bench: $(VENV)/.test $(DEMO_DATA)/.complete
+	$(BIN)/python -m benchmarks.scoring $(ARGS)
 
 check: lint typecheck
 
