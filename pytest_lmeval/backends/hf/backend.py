@@ -13,6 +13,7 @@ from pytest_lmeval.backends.hf.chat import ChatTemplate
 from pytest_lmeval.backends.hf.encoding import Encoder
 from pytest_lmeval.backends.hf.endings import Endings
 from pytest_lmeval.backends.hf.generation import Generator
+from pytest_lmeval.backends.hf.heap import keep_freed_memory, release_freed_memory
 from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.plain import PlainScorer
@@ -40,6 +41,8 @@ class HFBackend:
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
         self._info = loaded.info
+        if loaded.device.type == "cpu":
+            keep_freed_memory()
         self._parts: _Parts | None = _Parts(loaded, options)
 
     @property
@@ -66,6 +69,7 @@ class HFBackend:
         """Free the model's memory."""
         self._parts = None
         free_memory()
+        release_freed_memory()
 
     @property
     def _open_parts(self) -> _Parts:
