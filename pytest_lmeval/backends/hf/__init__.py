@@ -16,8 +16,8 @@ class HFOptions:
     ``batch_tokens`` is how many tokens a batch may hold, padding and tokens to be generated included; by default
     it depends on the device. ``batch_size`` caps a batch's rows as well. ``add_bos_token`` and
     ``prefix_token_id`` override what the tokenizer says, and ``chat_template`` names another template for
-    ``--lm-chat-template``: one of the tokenizer's, or a Jinja file. Log-probabilities are taken in float32 whatever
-    ``dtype`` is, so there is no option for that.
+    ``--lm-chat-template``: one of the tokenizer's, or a Jinja file. ``peft`` is an adapter on top of the model.
+    Log-probabilities are taken in float32 whatever ``dtype`` is, so there is no option for that.
     """
 
     dtype: str = "auto"
@@ -34,6 +34,7 @@ class HFOptions:
     attn_implementation: str | None = None
     gguf_file: str | None = None
     chat_template: str | None = None
+    peft: str | None = None
 
 
 def _open(name: str, options: HFOptions) -> Backend:

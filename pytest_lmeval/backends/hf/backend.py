@@ -21,6 +21,8 @@ from pytest_lmeval.backends.hf.plain_generation import PlainGenerator
 from pytest_lmeval.backends.hf.probe import Verdict, probe
 from pytest_lmeval.backends.hf.rolling import loglikelihood_rolling
 from pytest_lmeval.backends.hf.scoring import Scorer
+from pytest_lmeval.backends.hf.seq2seq import PairEncoder, PairScorer, is_encoder_decoder
+from pytest_lmeval.backends.hf.seq2seq_generation import PairGenerator
 from pytest_lmeval.backends.hf.sharing import SharedScorer
 from pytest_lmeval.backends.hf.writing import Writer
 from pytest_lmeval.backends.protocol import (
@@ -87,18 +89,21 @@ class _Parts:
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
         device, vocabulary = loaded.device.type, _vocabulary(loaded.model)
-        self.encoder = Encoder(loaded, options.add_bos_token)
+        paired = is_encoder_decoder(loaded.model)
+        self.encoder = (PairEncoder if paired else Encoder)(loaded, options.add_bos_token)
         self.chat = ChatTemplate(loaded.tokenizer, loaded.info.name, options.chat_template)
         self.limits = Limits.choose(options, PLAIN_TOKENS, device, vocabulary)
         verdict = sharing(loaded, options)
-        if verdict.outputs is None:
-            self.scorer: Scorer = PlainScorer(loaded, self.limits)
+        if paired:
+            self.scorer: Scorer = PairScorer(loaded, self.limits)
+        elif verdict.outputs is None:
+            self.scorer = PlainScorer(loaded, self.limits)
         else:
             self.limits = Limits.choose(options, SHARED_TOKENS, device, vocabulary)
             self.scorer = SharedScorer(loaded, self.limits, verdict.outputs)
         writing = Limits.choose(options, WRITE_TOKENS, device, vocabulary)
         endings = Endings(loaded)
-        plain = PlainGenerator(loaded, writing, endings)
+        plain = (PairGenerator if paired else PlainGenerator)(loaded, writing, endings)
         self.generator = Generator(loaded, self.encoder, writing, plain, endings)
         self._writing, self._outputs, self._loaded = writing, verdict.outputs, loaded
 
@@ -113,7 +118,8 @@ def sharing(loaded: Loaded, options: HFOptions) -> Verdict:
     """Whether prefixes can be shared; where they cannot, and nobody asked for it, that is said."""
     if options.attn_implementation is not None:
         return Verdict(None, f"attn_implementation={options.attn_implementation} was asked for")
-    verdict = probe(loaded.model)
+    paired = is_encoder_decoder(loaded.model)
+    verdict = Verdict(None, "it is an encoder-decoder model") if paired else probe(loaded.model)
     if verdict.outputs is None:
         warnings.warn(
             f"{loaded.info.name} runs in plain batches, which read what texts have in common again and again: "

@@ -44,9 +44,13 @@ class Encoder:
         encoded = self._encode(texts, self._bos_text)
         return {text: tokens or [self.prefix] for text, tokens in encoded.items()}
 
+    def room(self, wanted: int) -> int:
+        """Tokens that a prompt may have where an answer may have ``wanted``; less than 1 where it cannot."""
+        return self.max_length - wanted
+
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[Span | str]:
         """Contexts with their continuations as spans; in place of one that cannot be scored, why."""
-        moved = [_move_whitespace(context, continuation) for context, continuation in pairs]
+        moved = [move_whitespace(context, continuation) for context, continuation in pairs]
         joint = self.texts(text for context, cont in moved if context for text in (context, context + cont))
         alone = self._plain(cont for context, cont in moved if not context)
         return [
@@ -63,9 +67,11 @@ class Encoder:
             return "The continuation has no token of its own after this context, so it has no probability."
         if len(continuation) > self.max_length:
             return f"The continuation has {len(continuation)} tokens and the model reads {self.max_length} at most."
-        # Too long a text loses its beginning. The last token is only predicted, never read.
-        inputs = (context + continuation)[-(self.max_length + 1) :][:-1]
-        return Span(tuple(inputs), tuple(continuation))
+        return Span(tuple(self._cut(context, continuation)), tuple(continuation))
+
+    def _cut(self, context: list[int], continuation: list[int]) -> list[int]:
+        """Too long a text loses its beginning. The last token is only predicted, never read."""
+        return (context + continuation)[-(self.max_length + 1) :][:-1]
 
     def _encode(self, texts: Iterable[str], beginning: str | None) -> dict[str, list[int]]:
         marked: list[str] = []
@@ -94,7 +100,7 @@ class Encoder:
         return dict(zip(texts, encoded["input_ids"], strict=True))
 
 
-def _move_whitespace(context: str, continuation: str) -> tuple[str, str]:
+def move_whitespace(context: str, continuation: str) -> tuple[str, str]:
     """Whitespace at the end of the context starts the continuation: tokens carry their leading space."""
     kept = context.rstrip()
     return kept, context[len(kept) :] + continuation

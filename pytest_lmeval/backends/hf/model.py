@@ -4,38 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from contextlib import redirect_stderr
+from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 
 from pytest_lmeval.backends.hf import HFOptions
+from pytest_lmeval.backends.hf.adapters import attach, checkpoint, describe
+from pytest_lmeval.backends.hf.explaining import explained, first_line, quantization_explained
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.source import Source, check_folder, find
 from pytest_lmeval.backends.protocol import ModelInfo
-from pytest_lmeval.errors import BackendError, ModelSpecError
+from pytest_lmeval.errors import ModelSpecError
 
 DEFAULT_MAX_LENGTH = 2048  # tokens, where neither configuration nor tokenizer says
 
 # A tokenizer without a limit of its own says 10**30.
 NO_LIMIT = 10**9
-
-# What transformers raises on a model that is not there, not readable or not a language model.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    ImportError,
-    LookupError,
-    NotImplementedError,
-    SafetensorError,
-    struct.error,
-)
 
 DTYPES = {
     "float32": torch.float32,
@@ -63,17 +51,21 @@ class Loaded:
 def load(name: str, options: HFOptions) -> Loaded:
     """Load the model called ``name``; what the user got wrong becomes a :class:`ModelSpecError`."""
     _check_counts(options)
-    source = find(name, options.gguf_file)
+    source = find(name, options.gguf_file, options.revision)
     check_folder(source)
     # A .gguf file states the type it is compressed to, not one to compute in.
     from_checkpoint = options.dtype == "auto" and source.gguf_file is None
     dtype = "auto" if from_checkpoint else choose_dtype(options.dtype)
     device = choose_device(options.device)
     # Reading a .gguf file draws a progress bar that no setting turns off.
-    with quiet(), redirect_stderr(StringIO()), _explained(name, source):
-        tokenizer = _load_tokenizer(source, options)
-        model = _load_model(source, options, dtype, device)
-    return assemble(name, model, tokenizer, options)
+    with quiet(), redirect_stderr(StringIO()), explained(name, source):
+        parts = checkpoint(name, source, options.peft)
+        tokenizer = _load_tokenizer(parts.tokenizer, options)
+        model = _load_model(parts.model, options, dtype, device)
+        attach(model, parts, len(tokenizer))
+    loaded = assemble(_full_name(name, options), model, tokenizer, options)
+    loaded.info = replace(loaded.info, details={**loaded.info.details, **describe(parts)})
+    return loaded
 
 
 def assemble(name: str, model: Any, tokenizer: Any, options: HFOptions) -> Loaded:
@@ -119,12 +111,12 @@ def _template_hash(tokenizer: Any) -> str | None:
     return hashlib.sha256(json.dumps(templates, sort_keys=True).encode()).hexdigest() if templates else None
 
 
-def _load_tokenizer(source: Source, options: HFOptions) -> Any:
+def _load_tokenizer(place: Source, options: HFOptions) -> Any:
     kwargs: dict[str, Any] = {}
-    if options.tokenizer is None:
-        place, kwargs = source, {"gguf_file": source.gguf_file} if source.gguf_file else {}
-    else:
-        place = find(options.tokenizer)
+    if options.tokenizer is not None:
+        place = find(options.tokenizer, revision=options.revision)
+    elif place.gguf_file:
+        kwargs["gguf_file"] = place.gguf_file
     if options.add_bos_token is not None:
         kwargs["add_bos_token"] = options.add_bos_token
     return transformers.AutoTokenizer.from_pretrained(place.location, **_common(place, options), **kwargs)
@@ -132,19 +124,37 @@ def _load_tokenizer(source: Source, options: HFOptions) -> Any:
 
 def _load_model(source: Source, options: HFOptions, dtype: torch.dtype | str, device: torch.device) -> Any:
     kwargs: dict[str, Any] = {"gguf_file": source.gguf_file} if source.gguf_file else {}
+    config = transformers.AutoConfig.from_pretrained(source.location, **_common(source, options), **kwargs)
+    quantized = None if source.gguf_file else _quantization(config)
     if options.attn_implementation is not None:
         kwargs["attn_implementation"] = options.attn_implementation
-    if options.device_map is not None:
-        kwargs["device_map"] = options.device_map
+    # Quantized weights are unpacked where they are to stay: most kinds cannot be moved.
+    device_map = options.device_map or ({"": device} if quantized else None)
     if source.gguf_file and hasattr(transformers, "GgufConfig"):
         # Some releases keep some architectures packed where a kernel for it is found: other numbers there.
         kwargs["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        source.location, dtype=dtype, **_common(source, options), **kwargs
-    )
+    with quantization_explained(source.location, quantized):
+        model = _class(config).from_pretrained(
+            source.location, config=config, dtype=dtype, device_map=device_map, **_common(source, options), **kwargs
+        )
     if source.gguf_file:
         _forget_quantization(model)
-    return model if options.device_map is not None else model.to(device)
+    return model.to(device) if device_map is None else model
+
+
+def _class(config: Any) -> Any:
+    if getattr(config, "is_encoder_decoder", False):
+        return transformers.AutoModelForSeq2SeqLM
+    return transformers.AutoModelForCausalLM
+
+
+def _quantization(config: Any) -> str | None:
+    """The method by which the checkpoint's weights are quantized, None where they are not."""
+    settings = getattr(config, "quantization_config", None)
+    if settings is None:
+        return None
+    method = settings.get("quant_method") if isinstance(settings, dict) else settings.quant_method
+    return str(getattr(method, "value", method))
 
 
 def _common(source: Source, options: HFOptions) -> dict[str, Any]:
@@ -153,7 +163,7 @@ def _common(source: Source, options: HFOptions) -> dict[str, Any]:
         "trust_remote_code": options.trust_remote_code,
         "local_files_only": source.local,
     }
-    return common if options.revision is None else common | {"revision": options.revision}
+    return common if source.revision is None else common | {"revision": source.revision}
 
 
 def _forget_quantization(model: Any) -> None:
@@ -201,35 +211,9 @@ def _prefix_token(name: str, tokenizer: Any, given: int | None) -> int:
     )
 
 
-@contextmanager
-def _explained(name: str, source: Source) -> Iterator[None]:
-    """Turn what transformers raises on loading into one sentence and its remedy."""
-    try:
-        yield
-    except UNREADABLE as error:
-        raise ModelSpecError(_sentence(name, source, error)) from None
-    except ModelSpecError:
-        raise
-    except Exception as error:
-        raise BackendError(f"Loading {name} failed: {first_line(error)}") from error
-
-
-def _sentence(name: str, source: Source, error: Exception) -> str:
-    if source.local:
-        return f"The model in {source.location} cannot be loaded: {first_line(error)}"
-    return (
-        f"The model {name} cannot be loaded from the hub: {first_line(error)} "
-        f"There is no folder of that name here either; a folder may be given as ./{name}."
-    )
-
-
-def first_line(error: BaseException, limit: int = 300) -> str:
-    """Shorten an error's text to its first line: transformers' run over many."""
-    lines = str(error).strip().splitlines()
-    text = lines[0].strip() if lines else ""
-    if not text or isinstance(error, LookupError | struct.error):  # their text alone says nothing
-        text = f"{type(error).__name__} {text}".strip()
-    return text if len(text) <= limit else text[:limit] + "…"
+def _full_name(name: str, options: HFOptions) -> str:
+    """An adapter makes another model of it."""
+    return name if options.peft is None else f"{name}+{options.peft}"
 
 
 def _describe(name: str, model: Any, tokenizer: Any, options: HFOptions, max_length: int) -> ModelInfo:

@@ -11,6 +11,7 @@ import torch
 from transformers import StoppingCriteriaList
 
 from pytest_lmeval.backends.hf.batching import Limits, run_batches
+from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.endings import Endings
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.prompting import Prompt
@@ -48,14 +49,15 @@ class PlainGenerator:
 
     def _run(self, prompts: list[Prompt]) -> list[GenerationAnswer]:
         settings = prompts[0].request.settings
-        inputs, mask = _pad_left([prompt.tokens for prompt in prompts], self._pad)
+        inputs, mask = self._padded([prompt.tokens for prompt in prompts])
+        start = self._start(inputs)
         stops = [self._endings.stops(prompt.settings) for prompt in prompts]
         with torch.inference_mode(), quiet(), _seeded(settings, next(self._batches), self._device):
             output = self._model.generate(
                 input_ids=inputs.to(self._device),
                 attention_mask=mask.to(self._device),
                 max_new_tokens=settings.max_tokens,
-                stopping_criteria=StoppingCriteriaList([StopAtText(self._tokenizer, stops, inputs.shape[1])]),
+                stopping_criteria=StoppingCriteriaList([StopAtText(self._tokenizer, stops, start)]),
                 eos_token_id=self._endings.tokens or None,
                 pad_token_id=self._pad,
                 use_cache=True,
@@ -63,8 +65,19 @@ class PlainGenerator:
                 **dict(settings.extra),
             )
         # With num_return_sequences among the extra arguments, the first of each prompt's is its answer.
-        written = output[:: len(output) // len(prompts), inputs.shape[1] :].tolist()
+        written = output[:: len(output) // len(prompts), start:].tolist()
         return [self._endings.answer(prompt, tokens) for prompt, tokens in zip(prompts, written, strict=True)]
+
+    def _padded(self, prompts: Sequence[Tokens]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens and attention mask. New tokens follow at the right, so padding goes to the left."""
+        longest = max(map(len, prompts))
+        inputs = [(self._pad,) * (longest - len(prompt)) + prompt for prompt in prompts]
+        mask = [(0,) * (longest - len(prompt)) + (1,) * len(prompt) for prompt in prompts]
+        return torch.tensor(inputs), torch.tensor(mask)
+
+    def _start(self, inputs: torch.Tensor) -> int:
+        """Where in a row of output the answer begins."""
+        return inputs.shape[1]
 
 
 def _pad_token(loaded: Loaded) -> int:
@@ -99,11 +112,3 @@ def _seeded(settings: GenerationSettings, batch: int, device: torch.device) -> I
         yield
     if metal is not None:
         torch.mps.set_rng_state(metal)
-
-
-def _pad_left(sequences: Sequence[tuple[int, ...]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens and attention mask. New tokens follow at the right, so padding goes to the left."""
-    longest = max(map(len, sequences))
-    inputs = [(pad,) * (longest - len(sequence)) + sequence for sequence in sequences]
-    mask = [(0,) * (longest - len(sequence)) + (1,) * len(sequence) for sequence in sequences]
-    return torch.tensor(inputs), torch.tensor(mask)

@@ -40,16 +40,17 @@ class Prompt:
 def encode(encoder: Encoder, requests: Sequence[GenerationRequest]) -> list[Prompt | Failure]:
     """Encode requests; too long a prompt loses its beginning, since the end is what is to be continued."""
     encoded = encoder.prompts(str(request.context) for request in requests)
-    return [_prompt(encoder.max_length, request, encoded[str(request.context)]) for request in requests]
+    return [_prompt(encoder, request, encoded[str(request.context)]) for request in requests]
 
 
-def _prompt(limit: int, request: GenerationRequest, tokens: list[int]) -> Prompt | Failure:
+def _prompt(encoder: Encoder, request: GenerationRequest, tokens: list[int]) -> Prompt | Failure:
     wanted = request.settings.max_tokens
     if wanted < 1:
         return Failure(id=request.id, error=f"max_tokens is {wanted}; it must be 1 at least.")
-    if wanted >= limit:
-        return Failure(id=request.id, error=_no_room(wanted, limit))
-    return Prompt(request, tuple(tokens[wanted - limit :]))
+    room = encoder.room(wanted)
+    if room < 1:
+        return Failure(id=request.id, error=_no_room(wanted, encoder.max_length))
+    return Prompt(request, tuple(tokens[-room:]))
 
 
 def _no_room(wanted: int, limit: int) -> str:

@@ -15,14 +15,18 @@ _DESCRIPTIONS = ("config.json", "adapter_config.json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """``location`` is a folder or a hub id; ``local`` says which. ``gguf_file`` is relative to it."""
+    """``location`` is a folder or a hub id; ``local`` says which. ``gguf_file`` is relative to it.
+
+    ``revision`` is a branch, tag or commit of a repository of the hub.
+    """
 
     location: str
     local: bool
     gguf_file: str | None = None
+    revision: str | None = None
 
 
-def find(name: str, gguf_file: str | None = None) -> Source:
+def find(name: str, gguf_file: str | None = None, revision: str | None = None) -> Source:
     """Where the model called ``name`` is: a ``.gguf`` file, a folder, or else a repository of the hub."""
     path = Path(name).expanduser()
     if path.suffix.lower() == ".gguf":
@@ -34,7 +38,7 @@ def find(name: str, gguf_file: str | None = None) -> Source:
     elif _looks_like_path(name):
         raise ModelSpecError(f"There is no model folder at {path.absolute()}.")
     else:
-        source = Source(location=name, local=False, gguf_file=gguf_file)
+        source = Source(location=name, local=False, gguf_file=gguf_file, revision=revision)
     if source.gguf_file is not None and find_spec("gguf") is None:
         raise ModelSpecError("Reading a .gguf file needs the package gguf. Install it with: pip install gguf")
     return source
