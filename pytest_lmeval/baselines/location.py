@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+_ADAPTER = re.compile(r",peft=([^,]+)")
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 #: Far below what file systems allow (255), with room for endings and temporary names.
 _LONGEST = 120
@@ -14,14 +15,17 @@ _LONGEST = 120
 def baseline_key(spec: str) -> str:
     """Name the folder of a model: ``hf:org/name,dtype=float16`` -> ``hf-org--name``, ``demo`` -> ``demo``.
 
-    Arguments do not count: a change of precision is compared with the same baseline. Of a path only the
+    Arguments do not count: a change of precision is compared with the same baseline. An adapter is the exception,
+    as it makes another model: ``hf:gpt2,peft=./runs/lora`` -> ``hf-gpt2-peft-lora``. Of a path only the
     last part counts, so a checkpoint may lie elsewhere on another machine. A path is told by its spelling
     and not by looking: ``a/b`` is a hub's name even where there is such a folder.
     """
-    backend, colon, name = spec.partition(",")[0].partition(":")
+    model, _, arguments = spec.partition(",")
+    backend, colon, name = model.partition(":")
     if not colon:
         return safe_name(backend)
-    return safe_name(f"{backend}-{_model_name(name)}")
+    adapter = _ADAPTER.search(f",{arguments}")
+    return safe_name(f"{backend}-{_model_name(name)}" + (f"-peft-{_model_name(adapter[1])}" if adapter else ""))
 
 
 def baseline_path(root: Path, key: str, task: str) -> Path:

@@ -16,6 +16,8 @@ from pytest_lmeval.baselines.location import baseline_key, baseline_path, safe_n
         ("hf:gpt2", "hf-gpt2"),
         ("hf:gpt2,dtype=float16,revision=a/b", "hf-gpt2"),
         ("hf:org/name", "hf-org--name"),
+        ("hf:gpt2,dtype=float16,peft=./runs/lora,revision=x", "hf-gpt2-peft-lora"),
+        ("hf:gpt2,peft=org/lora", "hf-gpt2-peft-org--lora"),
         ("hf:/models/stories15M", "hf-stories15M"),
         ("hf:/models/stories15M/", "hf-stories15M"),
         ("hf:./stories15M", "hf-stories15M"),
