@@ -8,6 +8,7 @@ import pytest
 
 from pytest_lmeval.backends.hf import HFOptions, plugin
 from pytest_lmeval.backends.protocol import Backend, RollingAnswer
+from pytest_lmeval.errors import ModelSpecError
 
 from .asking import ask_oracle, rolling
 
@@ -46,3 +47,66 @@ def test_equal_texts_get_equal_answers(stories260k: Backend) -> None:
     assert isinstance(first, RollingAnswer)
     assert isinstance(second, RollingAnswer)
     assert first.logprob == second.logprob
+
+
+def _windows(length: int, max_length: int, stride: int | None) -> list[tuple[list[int], list[int]]]:
+    """Windows over the tokens 1, 2, 3 … after the prefix 0: a position's target is its input plus one."""
+    from pytest_lmeval.backends.hf.rolling import rolling_spans
+
+    spans = rolling_spans(list(range(1, length + 1)), prefix=0, max_length=max_length, stride=stride)
+    return [(list(span.inputs), list(span.targets)) for span in spans]
+
+
+def test_windows_with_a_stride() -> None:
+    assert _windows(9, max_length=4, stride=2) == [
+        ([0, 1, 2, 3], [1, 2, 3, 4]),
+        ([2, 3, 4, 5], [5, 6]),
+        ([4, 5, 6, 7], [7, 8]),
+        ([5, 6, 7, 8], [9]),
+    ]
+    assert _windows(6, max_length=4, stride=1) == [
+        ([0, 1, 2, 3], [1, 2, 3, 4]),
+        ([1, 2, 3, 4], [5]),
+        ([2, 3, 4, 5], [6]),
+    ]
+
+
+@pytest.mark.parametrize("stride", [1, 3, 7, 10])
+@pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 13, 20, 37])
+def test_with_a_stride_each_token_is_predicted_once(length: int, stride: int) -> None:
+    windows = _windows(length, max_length=10, stride=stride)
+    assert [token for _, targets in windows for token in targets] == list(range(1, length + 1))
+    for inputs, targets in windows:
+        assert inputs[-len(targets) :] == [token - 1 for token in targets]
+        assert len(inputs) == min(10, length)
+    for inputs, targets in windows[1:]:
+        assert len(inputs) - len(targets) >= 10 - stride
+
+
+def test_a_stride_of_the_whole_length_is_none() -> None:
+    assert _windows(37, max_length=10, stride=10) == _windows(37, max_length=10, stride=None)
+
+
+def test_more_context_predicts_better(shared_dir: Path) -> None:
+    import json
+
+    folder = shared_dir / "data" / "EleutherAI" / "wikitext_document_level" / "wikitext-2-raw-v1"
+    with (folder / "test.jsonl").open(encoding="utf-8") as lines:
+        text = next(document for line in lines if len(document := json.loads(line)["page"]) > 2000)[:2000]
+    found = []
+    for stride in (None, 16, 4):
+        options = HFOptions(dtype="float32", device="cpu", max_length=32, stride=stride)
+        backend = plugin.open(str(shared_dir / "models" / "stories260K"), options)
+        assert backend.info.details.get("stride") == stride
+        (answer,) = rolling(backend, [text])
+        assert isinstance(answer, RollingAnswer)
+        found.append(answer.logprob)
+    assert found == sorted(found)
+    assert found[0] < found[-1]
+
+
+@pytest.mark.parametrize(("stride", "problem"), [(0, "stride=0 cannot be used"), (65, "more than the 64 tokens")])
+def test_unusable_stride(stride: int, problem: str, shared_dir: Path) -> None:
+    options = HFOptions(device="cpu", max_length=64, stride=stride)
+    with pytest.raises(ModelSpecError, match=problem):
+        plugin.open(str(shared_dir / "models" / "stories260K"), options)

@@ -17,7 +17,8 @@ class HFOptions:
     it depends on the device. ``batch_size`` caps a batch's rows as well. ``add_bos_token`` and
     ``prefix_token_id`` override what the tokenizer says, and ``chat_template`` names another template for
     ``--lm-chat-template``: one of the tokenizer's, or a Jinja file. ``peft`` is an adapter on top of the model.
-    Log-probabilities are taken in float32 whatever ``dtype`` is, so there is no option for that.
+    ``stride`` is how many tokens each window of a rolling log-likelihood predicts after the first. Log-probabilities
+    are taken in float32 whatever ``dtype`` is, so there is no option for that.
     """
 
     dtype: str = "auto"
@@ -35,6 +36,7 @@ class HFOptions:
     gguf_file: str | None = None
     chat_template: str | None = None
     peft: str | None = None
+    stride: int | None = None
 
 
 def _open(name: str, options: HFOptions) -> Backend:

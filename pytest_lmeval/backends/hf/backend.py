@@ -60,7 +60,7 @@ class HFBackend:
     def loglikelihood_rolling(self, requests: Iterator[RollingRequest]) -> Iterator[RollingAnswer | Failure]:
         """Score whole texts."""
         parts = self._open_parts
-        return loglikelihood_rolling(parts.encoder, parts.scorer, parts.limits, requests)
+        return loglikelihood_rolling(parts.encoder, parts.scorer, parts.limits, requests, parts.stride)
 
     def generate_until(self, requests: Iterator[GenerationRequest]) -> Iterator[GenerationAnswer | Failure]:
         """Generate up to a stop string or a token limit."""
@@ -89,6 +89,7 @@ class _Parts:
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
         device, vocabulary = loaded.device.type, _vocabulary(loaded.model)
+        self.stride = options.stride
         paired = is_encoder_decoder(loaded.model)
         self.encoder = (PairEncoder if paired else Encoder)(loaded, options.add_bos_token)
         self.chat = ChatTemplate(loaded.tokenizer, loaded.info.name, options.chat_template)

@@ -71,6 +71,8 @@ def load(name: str, options: HFOptions) -> Loaded:
 def assemble(name: str, model: Any, tokenizer: Any, options: HFOptions) -> Loaded:
     """Put a model and its tokenizer, already in memory, together with what is known about them."""
     max_length = options.max_length or find_max_length(model.config, tokenizer)
+    if options.stride is not None and options.stride > max_length:
+        raise ModelSpecError(f"stride={options.stride} is more than the {max_length} tokens that the model reads.")
     return Loaded(
         model=model.eval(),
         tokenizer=tokenizer,
@@ -175,7 +177,7 @@ def _forget_quantization(model: Any) -> None:
 
 
 def _check_counts(options: HFOptions) -> None:
-    for key in ("max_length", "batch_tokens", "batch_size"):
+    for key in ("max_length", "batch_tokens", "batch_size", "stride"):
         value = getattr(options, key)
         if value is not None and value < 1:
             raise ModelSpecError(f"{key}={value} cannot be used. Give a whole number of 1 or more.")
@@ -231,6 +233,7 @@ def _describe(name: str, model: Any, tokenizer: Any, options: HFOptions, max_len
             "transformers": transformers.__version__,
             "tokenizer_sha256": tokenizer_hash(tokenizer),
             "chat_template_sha256": _template_hash(tokenizer),
+            **({} if options.stride is None else {"stride": options.stride}),
         },
     )
 

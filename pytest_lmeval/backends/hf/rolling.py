@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from pytest_lmeval.backends.hf.batching import Limits, windows
 from pytest_lmeval.backends.hf.encoding import Encoder, Span
@@ -30,34 +31,41 @@ class _Document:
 
 
 def loglikelihood_rolling(
-    encoder: Encoder, scorer: Scorer, limits: Limits, requests: Iterator[RollingRequest]
+    encoder: Encoder,
+    scorer: Scorer,
+    limits: Limits,
+    requests: Iterator[RollingRequest],
+    stride: int | None = None,
 ) -> Iterator[Reply]:
-    """Answer ``requests``; the windows of several texts share batches."""
+    """Answer ``requests``; the windows of several texts share batches. ``stride`` as in :func:`rolling_spans`."""
     for window in windows(requests, lambda request: len(request.text), limits):
-        yield from _score(encoder, scorer, window)
+        yield from _score(encoder, scorer, window, stride)
 
 
-def rolling_spans(tokens: list[int], prefix: int, max_length: int) -> list[Span]:
+def rolling_spans(tokens: list[int], prefix: int, max_length: int, stride: int | None = None) -> list[Span]:
     """Cover ``tokens`` so that each is predicted once.
 
     The first window is predicted after the ``prefix`` token, each later one after the token before it. Only
-    the last reaches back: it is filled up to ``max_length`` with tokens already scored.
+    the last reaches back: it is filled up to ``max_length`` with tokens already scored. This is the rule of
+    lm-evaluation-harness. With a ``stride`` every window but the first predicts that many tokens and is filled up,
+    so that ``max_length - stride`` tokens already scored stand before them.
     """
+    if not tokens:
+        return []
     text = (prefix, *tokens)
     spans = []
-    for start in range(0, len(tokens), max_length):
-        end = min(start + max_length, len(tokens))
+    for start, end in pairwise((0, *range(max_length, len(tokens), stride or max_length), len(tokens))):
         # In ``text`` the token before tokens[i] is at i: the window that predicts up to ``end`` ends there.
         spans.append(Span(text[max(0, end - max_length) : end], tuple(tokens[start:end])))
     return spans
 
 
-def _score(encoder: Encoder, scorer: Scorer, window: list[RollingRequest]) -> Iterator[Reply]:
+def _score(encoder: Encoder, scorer: Scorer, window: list[RollingRequest], stride: int | None) -> Iterator[Reply]:
     encoded = encoder.texts(request.text for request in window if request.text)
     spans: list[tuple[_Document, Span]] = []
     for request in window:
         tokens = encoded[request.text] if request.text else []
-        parts = rolling_spans(tokens, encoder.prefix, encoder.max_length)
+        parts = rolling_spans(tokens, encoder.prefix, encoder.max_length, stride)
         document = _Document(request.id, len(parts), sum(len(part.inputs) for part in parts))
         spans.extend((document, part) for part in parts)
         if not parts:  # nothing to predict is certain
