@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from pytest_lmeval.backends.hf import HFOptions, plugin
-from pytest_lmeval.backends.protocol import Backend
+from pytest_lmeval.backends.protocol import Backend, Context, GenerationSettings, LoglikelihoodAnswer
 from pytest_lmeval.errors import ModelSpecError
+
+from .asking import scores, texts
 
 
 def test_importing_the_plugins_imports_nothing_heavy() -> None:
@@ -34,6 +36,22 @@ def test_a_backend_says_what_it_is(stories260k: Backend, shared_dir: Path) -> No
 def test_relative_folder(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shared_dir)
     assert plugin.open("models/stories260K", HFOptions(device="cpu")).info.max_length == 512
+
+
+@pytest.mark.parametrize("device_map", ["cpu", "auto"])
+def test_placed_by_a_map_it_scores_the_same(
+    device_map: str, stories260k: Backend, shared_dir: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = HFOptions(dtype="float32", device_map=device_map)
+    placed = plugin.open(str(shared_dir / "models" / "stories260K"), options)
+    assert capfd.readouterr() == ("", "")
+    pairs: list[tuple[Context, str]] = [("Once upon a time", " there was"), ("", "Hello"), ("Tom", " saw a big dog")]
+    for one, other in zip(scores(placed, pairs), scores(stories260k, pairs), strict=True):
+        assert isinstance(one, LoglikelihoodAnswer)
+        assert isinstance(other, LoglikelihoodAnswer)
+        assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
+    asked: list[tuple[Context, GenerationSettings]] = [("Once upon a time", GenerationSettings(max_tokens=4))]
+    assert texts(placed, asked) == texts(stories260k, asked)
 
 
 def test_loading_is_quiet_and_leaves_the_settings(
@@ -105,6 +123,8 @@ def test_gguf_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [
         (HFOptions(dtype="int3"), "dtype=int3 is not known"),
         (HFOptions(device="toaster"), "device=toaster cannot be used"),
+        (HFOptions(device_map="toaster"), "device_map=toaster cannot be used"),
+        (HFOptions(device_map="cuda:99"), "device_map=cuda:99 cannot be used"),
         (HFOptions(device="cpu", tokenizer="./nowhere"), "no model folder at"),
         (HFOptions(device="cpu", gguf_file="x.gguf"), "no file x.gguf in"),
         (HFOptions(device="cpu", batch_tokens=0), "batch_tokens=0"),

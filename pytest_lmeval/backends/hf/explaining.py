@@ -55,10 +55,9 @@ def quantization_explained(name: str, method: str | None) -> Iterator[None]:
     except ImportError as error:
         if method is None:
             raise
-        packages = _PACKAGES.get(method)
-        remedy = f" Install it with: pip install {packages}" if packages else ""
+        remedy = f" Install it with: pip install {_PACKAGES[method]}" if method in _PACKAGES else ""
         raise ModelSpecError(
-            f"The weights of {name} are quantized ({method}), and what reads them is not installed: "
+            f"The weights of {name} are quantized ({method}), and what reads them is missing here or too old: "
             f"{first_line(error).rstrip('.')}.{remedy}"
         ) from None
 

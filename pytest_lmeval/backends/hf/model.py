@@ -25,6 +25,9 @@ DEFAULT_MAX_LENGTH = 2048  # tokens, where neither configuration nor tokenizer s
 # A tokenizer without a limit of its own says 10**30.
 NO_LIMIT = 10**9
 
+# Ways to spread a model over the devices there are; any other map is one device.
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
+
 DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
@@ -57,6 +60,8 @@ def load(name: str, options: HFOptions) -> Loaded:
     from_checkpoint = options.dtype == "auto" and source.gguf_file is None
     dtype = "auto" if from_checkpoint else choose_dtype(options.dtype)
     device = choose_device(options.device)
+    if options.device_map is not None and options.device_map not in DEVICE_MAPS:
+        choose_device(options.device_map, "device_map")
     # Reading a .gguf file draws a progress bar that no setting turns off.
     with quiet(), redirect_stderr(StringIO()), explained(name, source):
         parts = checkpoint(name, source, options.peft)
@@ -191,7 +196,7 @@ def choose_dtype(name: str, auto: str = "float32") -> torch.dtype:
     return DTYPES[name]
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, option: str = "device") -> torch.device:
     """The device called ``name``, tried out; "auto" takes the fastest kind there is."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -199,7 +204,7 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ModelSpecError(f"device={name} cannot be used here: {first_line(error)}") from None
+        raise ModelSpecError(f"{option}={name} cannot be used here: {first_line(error)}") from None
     return device
 
 
@@ -233,9 +238,14 @@ def _describe(name: str, model: Any, tokenizer: Any, options: HFOptions, max_len
             "transformers": transformers.__version__,
             "tokenizer_sha256": tokenizer_hash(tokenizer),
             "chat_template_sha256": _template_hash(tokenizer),
-            **({} if options.stride is None else {"stride": options.stride}),
+            **_only_known(stride=options.stride, quantization=_quantization(model.config)),
         },
     )
+
+
+def _only_known(**facts: Any) -> dict[str, Any]:
+    """What few models have is left out of the others' baselines."""
+    return {key: value for key, value in facts.items() if value is not None}
 
 
 def _device_name(device: torch.device) -> str:
