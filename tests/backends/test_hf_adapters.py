@@ -169,6 +169,13 @@ def test_an_adapter_for_another_architecture(base: Path, tmp_path: Path) -> None
         _open(base, peft=str(tmp_path))
 
 
+def test_a_learned_prompt_is_no_change_of_layers(base: Path, model: Callable[[], Any], tmp_path: Path) -> None:
+    config = peft.PromptTuningConfig(num_virtual_tokens=4, task_type="CAUSAL_LM")
+    peft.get_peft_model(model(), config).save_pretrained(tmp_path)
+    with pytest.raises(ModelSpecError, match="does not support prompt learning"):
+        _open(base, peft=str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [({"num_hidden_layers": 6}, "no counterpart for model.layers.5.self_attn"), ({"hidden_size": 32}, "in the model")],

@@ -26,6 +26,16 @@ def test_the_readme_lists_every_key_of_a_backend() -> None:
         )
 
 
+def test_the_guide_to_models_lists_every_key_of_hf_with_its_default() -> None:
+    from dataclasses import fields
+
+    from pytest_lmeval.backends.hf import HFOptions
+
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `?(\w+)`? \| \S", text, flags=re.MULTILINE)
+    assert rows == [(option.name, str(option.default).lower()) for option in fields(HFOptions)]
+
+
 def _keys_column(backend: str) -> str:
     (row,) = re.findall(rf"^\| `{backend}` \|.*$", README, flags=re.MULTILINE)
     return str(row).split("|")[3]

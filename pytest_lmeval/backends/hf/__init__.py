@@ -1,4 +1,4 @@
-"""Causal language models through transformers. Importing this file imports neither torch nor transformers."""
+"""Language models through transformers. Importing this file imports neither torch nor transformers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _open(name: str, options: HFOptions) -> Backend:
 
 
 plugin = BackendPlugin(
-    summary="a causal language model through transformers: a hub id, a folder or a .gguf file",
+    summary="a language model through transformers: a hub id, a folder or a .gguf file",
     options=HFOptions,
     open=_open,
     requires=("torch", "transformers"),
