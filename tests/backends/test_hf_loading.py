@@ -8,7 +8,7 @@ import pytest
 
 from pytest_lmeval.backends.hf import HFOptions, plugin
 from pytest_lmeval.backends.protocol import Backend, Context, GenerationSettings, LoglikelihoodAnswer
-from pytest_lmeval.errors import ModelSpecError
+from pytest_lmeval.errors import BackendError, ModelSpecError
 
 from .asking import scores, texts
 
@@ -107,6 +107,17 @@ def test_damaged_gguf_file(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_bytes(b"GGUFnothing in here")
     with pytest.raises(ModelSpecError):
         plugin.open(str(tmp_path / "x.gguf"), HFOptions(device="cpu"))
+
+
+def test_a_model_that_does_not_run(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import transformers
+
+    def forward(*_: object, **__: object) -> None:
+        raise RuntimeError("no kernel for this\nand more")
+
+    monkeypatch.setattr(transformers.LlamaForCausalLM, "forward", forward)
+    with pytest.raises(BackendError, match=r"does not run here: no kernel for this$"):
+        plugin.open(str(shared_dir / "models" / "stories260K"), HFOptions(device="cpu"))
 
 
 def test_gguf_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_lmeval.backends.protocol import Backend, BackendPlugin
+from pytest_lmeval.errors import BackendError
 
 INSTALL = "pip install 'pytest-lmeval[hf]'"
 
@@ -41,9 +42,14 @@ class HFOptions:
 
 def _open(name: str, options: HFOptions) -> Backend:
     from pytest_lmeval.backends.hf.backend import HFBackend
+    from pytest_lmeval.backends.hf.explaining import first_line
     from pytest_lmeval.backends.hf.model import load
 
-    return HFBackend(load(name, options), options)
+    loaded = load(name, options)
+    try:
+        return HFBackend(loaded, options)
+    except RuntimeError as error:  # it is tried on a few tokens, which packed weights may have no kernel for
+        raise BackendError(f"The model {name} is loaded and does not run here: {first_line(error)}") from error
 
 
 plugin = BackendPlugin(
