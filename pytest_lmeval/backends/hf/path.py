@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import torch
 
 from pytest_lmeval.backends.hf.attention import Call, causal_mask, scaled_dot_product
+from pytest_lmeval.backends.hf.merging import merge, mergeable, partial_attention
 
 # Buffers grow by so many positions at once, not with every text that is a little longer.
 GROWTH = 256
+
+# What many short stretches have all before them is attended to apart, in one large product. Measured on 2 CPU cores:
+# stretches of 8 tokens after 1,024 take a third of the time, of 77 after 519 nine tenths, of 200 after 1,440 the same.
+LONG, SHORT = 64, 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +74,27 @@ class PathAttention:
         self._stretches = stretches
         self._leave = leave
         self._longest = max(stretch.end for stretch in stretches)
+        self._common = _worth_apart(stretches)
         self._masks: dict[tuple[int, int, int | None, torch.device], torch.Tensor] = {}
 
     def attend(self, call: Call) -> torch.Tensor:
         """Return tokens x heads x width."""
         keys, values = self._memory.room(call, self._longest)
-        tokens = call.query.shape[1]
         # Zeros, not whatever memory holds: rows of no stretch are padding, and NaN would spread.
-        output = call.value.new_zeros(tokens, call.query.shape[0], call.value.shape[2])
+        output = call.value.new_zeros(call.query.shape[1], call.query.shape[0], call.value.shape[2])
+        common = self._common if mergeable(call) and (call.window or self._longest) >= self._longest else 0
+        before = partial_attention(call, call.query, keys[:, :common], values[:, :common]) if common else None
         for number, stretch in enumerate(self._stretches):
             rows, places = slice(stretch.row, stretch.row + stretch.length), slice(stretch.start, stretch.end)
             keys[:, places] = call.key[:, rows]
             values[:, places] = call.value[:, rows]
-            seen = slice(_first_seen(stretch.start, call.window), stretch.end)
+            seen = slice(max(common, _first_seen(stretch.start, call.window)), stretch.end)
             mask = self._mask(stretch.length, seen.stop - seen.start, call)
-            found = scaled_dot_product(call, call.query[:, rows], keys[:, seen], values[:, seen], mask)
+            parts = call.query[:, rows], keys[:, seen], values[:, seen]
+            if before is None:
+                found = scaled_dot_product(call, *parts, mask)
+            else:
+                found = merge(before.rows(rows), partial_attention(call, *parts, mask))
             output[rows] = found.transpose(0, 1)
             if self._leave is not None:
                 self._leave(call, number, keys[:, : stretch.end], values[:, : stretch.end])
@@ -98,6 +109,13 @@ class PathAttention:
         if key not in self._masks:
             self._masks[key] = causal_mask(tokens, keys, window, call.query)
         return self._masks[key]
+
+
+def _worth_apart(stretches: Sequence[Stretch]) -> int:
+    """Return how many first positions all stretches see in one go, 0 where short calls on all of them cost no more."""
+    common = min(stretch.start for stretch in stretches)
+    mean = sum(stretch.length for stretch in stretches) / len(stretches)
+    return common if common >= LONG and mean <= SHORT else 0
 
 
 def _first_seen(start: int, window: int | None) -> int:
