@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf.batching import PLAIN_TOKENS, SHARED_TOKENS, WRITE_TOKENS, Limits, free_memory
 from pytest_lmeval.backends.hf.chat import ChatTemplate
+from pytest_lmeval.backends.hf.deterministic import FIXED_TOKENS, details, deterministic_scorer
 from pytest_lmeval.backends.hf.encoding import Encoder
 from pytest_lmeval.backends.hf.endings import Endings
 from pytest_lmeval.backends.hf.generation import Generator
 from pytest_lmeval.backends.hf.heap import keep_freed_memory, release_freed_memory
 from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
 from pytest_lmeval.backends.hf.model import Loaded
+from pytest_lmeval.backends.hf.packs import Packs
 from pytest_lmeval.backends.hf.plain import PlainScorer
 from pytest_lmeval.backends.hf.plain_generation import PlainGenerator
 from pytest_lmeval.backends.hf.probe import Verdict, probe
@@ -42,10 +44,10 @@ class HFBackend:
     """Answers requests with a transformers model in this process."""
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
-        self._info = loaded.info
         if loaded.device.type == "cpu":
             keep_freed_memory()
         self._parts: _Parts | None = _Parts(loaded, options)
+        self._info = replace(loaded.info, details={**loaded.info.details, **self._parts.details})
 
     @property
     def info(self) -> ModelInfo:
@@ -88,31 +90,40 @@ class _Parts:
     """
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
+        self.details: Mapping[str, str | int | bool] = {}
         device, vocabulary = loaded.device.type, _vocabulary(loaded.model)
         self.stride = options.stride
+        self.scorer: Scorer
         paired = is_encoder_decoder(loaded.model)
         self.encoder = (PairEncoder if paired else Encoder)(loaded, options.add_bos_token)
         self.chat = ChatTemplate(loaded.tokenizer, loaded.info.name, options.chat_template)
         self.limits = Limits.choose(options, PLAIN_TOKENS, device, vocabulary)
         verdict = sharing(loaded, options)
-        if paired:
-            self.scorer: Scorer = PairScorer(loaded, self.limits)
+        if options.deterministic:
+            self.limits = Limits.choose(options, FIXED_TOKENS, device, vocabulary)
+            self.scorer, name = deterministic_scorer(loaded, verdict.outputs, self.limits)
+            self.details = details(name, self.limits)
+        elif paired:
+            self.scorer = PairScorer(loaded, self.limits)
         elif verdict.outputs is None:
             self.scorer = PlainScorer(loaded, self.limits)
         else:
             self.limits = Limits.choose(options, SHARED_TOKENS, device, vocabulary)
-            self.scorer = SharedScorer(loaded, self.limits, verdict.outputs)
+            self.scorer = SharedScorer(Packs(loaded, verdict.outputs), self.limits)
         writing = Limits.choose(options, WRITE_TOKENS, device, vocabulary)
+        if options.deterministic:
+            writing.rows = 1
         endings = Endings(loaded)
         plain = (PairGenerator if paired else PlainGenerator)(loaded, writing, endings)
         self.generator = Generator(loaded, self.encoder, writing, plain, endings)
         self._writing, self._outputs, self._loaded = writing, verdict.outputs, loaded
+        self._share = not options.deterministic
 
     def writer(self) -> Writer | None:
         """Return a writer for a stream of its own, None for a model that only ``generate`` can run."""
         if self._outputs is None:
             return None
-        return Writer(self._loaded, self._writing, replace(self.limits), self._outputs)
+        return Writer(self._loaded, self._writing, replace(self.limits), self._outputs, share=self._share)
 
 
 def sharing(loaded: Loaded, options: HFOptions) -> Verdict:

@@ -41,11 +41,15 @@ class Row(Generic[OwnerT]):
         return max(map(len, self.owners))
 
 
-def merge(spans: Iterable[tuple[OwnerT, Span]]) -> list[Row[OwnerT]]:
-    """One row for equal inputs, longest first: padding is least and memory runs out early or never."""
-    rows: dict[Tokens, Row[OwnerT]] = {}
+def merge(spans: Iterable[tuple[OwnerT, Span]], *, equal_outputs: bool = False) -> list[Row[OwnerT]]:
+    """One row for equal inputs, longest first: padding is least and memory runs out early or never.
+
+    ``equal_outputs`` keeps apart what wants another number of positions: the batch's shape then says what is wanted.
+    """
+    rows: dict[tuple[Tokens, int], Row[OwnerT]] = {}
     for owner, span in spans:
-        row = rows.setdefault(span.inputs, Row(span.inputs))
+        key = (span.inputs, len(span.targets) if equal_outputs else 0)
+        row = rows.setdefault(key, Row(span.inputs))
         row.owners.setdefault(span.targets, []).append(owner)
     return sorted(rows.values(), key=lambda row: (-row.length, row.inputs))
 
@@ -61,7 +65,9 @@ class Keep(Enum):
 class PlainScorer:
     """Scores spans on one model, in padded batches that share nothing but equal rows."""
 
-    def __init__(self, loaded: Loaded, limits: Limits) -> None:
+    def __init__(self, loaded: Loaded, limits: Limits, *, deterministic: bool = False) -> None:
+        """``deterministic`` expects limits of one row, and makes its shape that of the request alone."""
+        self._deterministic = deterministic
         self._model = loaded.model
         self._device = loaded.device
         self._limits = limits
@@ -75,7 +81,7 @@ class PlainScorer:
 
     def score(self, spans: Iterable[tuple[OwnerT, Span]]) -> Iterator[tuple[OwnerT, Score | str]]:
         """Yield each owner with the score of its span or with why there is none, batch by batch."""
-        for row, scores in run_batches(merge(spans), self._limits, self._run):
+        for row, scores in run_batches(merge(spans, equal_outputs=self._deterministic), self._limits, self._run):
             for position, owners in enumerate(row.owners.values()):
                 outcome = checked(scores[position]) if scores else too_large(row.length)
                 for owner in owners:

@@ -41,20 +41,32 @@ class Segment:
         return Segment(self.text, start, end, tuple(want for want in self.wants if start <= want.position < end))
 
 
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """The text whose keys and values lie in memory, and the ends of the pieces in which it ran."""
+
+    tokens: Tokens = ()
+    cuts: Tokens = ()
+
+
 class Schedule:
     """Hands out the segments of one trie in packs.
 
-    ``resident`` is the text whose keys and values lie in memory: at first what another schedule left there, then what
-    the packs handed out leave.
+    ``resident`` is at first what another schedule left in memory, then what the packs handed out leave there.
     """
 
-    def __init__(self, root: Node, resident: Tokens, last: Tokens = (), *, whole: bool = False) -> None:
-        """``last`` is the text to end with, ``whole`` forbids to cut a node."""
+    def __init__(self, root: Node, resident: Resident, last: Tokens = (), *, whole: bool = False) -> None:
+        """``last`` is the text to end with.
+
+        ``whole`` forbids to cut a node, and to take from memory what ran there in other pieces.
+        """
         self.resident = resident
-        self._waiting = deque(_depth_first(root, resident, last))
+        self._waiting = deque(_depth_first(root, resident.tokens, last))
         self._whole = whole
         self._path: list[Segment] = []
+        # Of the last pack: the path before it, and what it took off, whether to run or because it lay in memory.
         self._before: list[Segment] = []
+        self._taken: list[Segment] = []
 
     def take(self, tokens: int, outputs: int) -> list[Segment]:
         """Return the next segments, none at the end.
@@ -63,12 +75,13 @@ class Schedule:
         of one token at least or, where nodes may not be cut, of one node.
         """
         pack: list[Segment] = []
-        self._before = self._path
         room, places = tokens, outputs
         while segment := self._next():
             end = segment.end if self._whole else _last_fitting(segment, room, places)
             if pack and not self._worth(segment, end, room, places, tokens):
                 break
+            if not pack:
+                self._before, self._taken = self._path, []
             pack.append(segment.part(segment.start, end))
             self._advance(segment, end)
             room, places = room - pack[-1].length, places - pack[-1].outputs
@@ -82,8 +95,8 @@ class Schedule:
         above = [segment for segment in self._before if segment.start < pack[0].start]
         again = [replace(segment, wants=()) for segment in above if segment.end > intact]
         self._path = [segment for segment in above if segment.end <= intact]
-        self._waiting.extendleft(reversed([*again, *pack]))
-        self.resident = pack[0].text[: again[0].start if again else intact]
+        self._waiting.extendleft(reversed([*again, *self._taken]))
+        self.resident = Resident(pack[0].text[: again[0].start if again else intact], self._cuts)
 
     def drop(self) -> set[int]:
         """Give up the first waiting segment and all that follow it in some text; return whose wants are lost."""
@@ -97,8 +110,7 @@ class Schedule:
         """Return the first waiting segment, less what lies in memory already."""
         while self._waiting:
             segment = self._waiting[0]
-            known = common_length(self.resident, segment.text[: segment.end])
-            start = min([known, *(want.position for want in segment.wants[:1])])
+            start = min([self._known(segment), *(want.position for want in segment.wants[:1])])
             if self._whole and start < segment.end:
                 start = segment.start
             if start <= segment.start:
@@ -113,7 +125,22 @@ class Schedule:
             self._waiting.appendleft(segment.part(end, segment.end))
         above = [earlier for earlier in self._path if earlier.start < segment.start]
         self._path = [*above, segment.part(segment.start, end)]
-        self.resident = segment.text[: max(end, common_length(self.resident, segment.text[: segment.end]))]
+        self._taken.append(self._path[-1])
+        # What lies in memory beyond a segment that was there before stays: those below it may be there as well.
+        if (known := self._known(segment)) < segment.end:
+            self.resident = Resident(segment.text[: max(end, known)], self._cuts)
+
+    @property
+    def _cuts(self) -> Tokens:
+        return tuple(segment.end for segment in self._path)
+
+    def _known(self, segment: Segment) -> int:
+        """Up to where the first waiting segment lies in memory; the path above it does."""
+        known = common_length(self.resident.tokens, segment.text[: segment.end])
+        if not self._whole:
+            return known
+        ends = [cut for cut in self.resident.cuts if segment.start < cut <= segment.end]
+        return segment.end if known == segment.end and ends == [segment.end] else segment.start
 
     def _worth(self, segment: Segment, end: int, room: int, places: int, tokens: int) -> bool:
         if end == segment.end:
