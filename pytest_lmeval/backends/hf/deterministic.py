@@ -51,6 +51,8 @@ def deterministic_scorer(loaded: Loaded, outputs: Outputs | None, limits: Limits
         if not fixed.lean:
             # Each token costs a row of logits.
             limits.tokens = max(PAGE, min(limits.tokens, limits.outputs))
+        # Where rows do not fill the vectors of a processor, those at the end are computed in another way.
+        limits.tokens -= limits.tokens % PAGE
         packs = Packs(loaded, fixed, limits.tokens)
         reason = _dependence(packs, loaded, limits.tokens)
         if not reason:
@@ -79,17 +81,24 @@ def _dependence(packs: Packs, loaded: Loaded, tokens: int) -> str:
     The text is repeated until the pack is full, so that each row is compared, and again behind other tokens.
     """
     text, other = _text(5, loaded.max_length), _text(3, loaded.max_length)
+    length = sum(segment.length for segment in text)
     alone = _bits(packs, text)
-    for lead in LEADS:
-        copies = (tokens - lead) // sum(segment.length for segment in text)
-        before = [other[0].part(0, lead)] if lead else []
-        if not _same(_bits(packs, before + text * copies)[lead:], alone):
+    for lead in (*LEADS, tokens % length):
+        # With the last lead the copies end where the pack ends.
+        copies = (tokens - lead) // length
+        found = _bits(packs, [*_first(other, lead), *text * copies])[lead:]
+        if not _same(found, alone):
             return f"on {loaded.device} its numbers depend on the place in a batch of {tokens} tokens"
-    copies = tokens // sum(segment.length for segment in [*text, *other])
-    found = _bits(packs, (other + text) * copies)
-    if not _same(torch.cat(found.split(len(alone))[1::2]), alone):
+    found = _bits(packs, [*other, *text] * (tokens // (2 * length)) or text)
+    if not _same(torch.cat(found.split(length)[1::2] or [found]), alone):
         return f"on {loaded.device} its numbers depend on the other texts in a batch of {tokens} tokens"
     return ""
+
+
+def _first(text: list[Segment], tokens: int) -> list[Segment]:
+    """Return the first ``tokens`` of a text, in its pieces."""
+    parts = (segment.part(segment.start, min(segment.end, tokens)) for segment in text)
+    return [part for part in parts if part.end > part.start]
 
 
 def _text(step: int, longest: int) -> list[Segment]:
