@@ -11,8 +11,10 @@ import pytest
 
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf import plugin as hf_plugin
-from pytest_lmeval.backends.protocol import Backend, Failure, LoglikelihoodRequest, RollingRequest
+from pytest_lmeval.backends.protocol import Backend, Failure, GenerationSettings, LoglikelihoodRequest, RollingRequest
 from pytest_lmeval.errors import BackendError, ModelSpecError
+
+from .asking import texts
 
 WORDS = "the little dog saw a big red ball and ran to his mom who was very happy in the park with tom".split()
 
@@ -237,3 +239,23 @@ def test_too_little_memory_does_not_change_the_size_of_batches(tokenizer: Any, m
     monkeypatch.setattr(model.transformer.h[1].mlp.act, "forward", full)
     with pytest.raises(BackendError, match=r"memory for batches of 512 tokens.*for example batch_tokens=256"):
         _scores(backend, [0])
+
+
+def test_an_encoder_decoder_model_runs_one_text_at_a_time(tokenizer: Any) -> None:
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.T5Config(
+        vocab_size=512, d_model=48, d_kv=16, d_ff=64, num_layers=2, num_heads=3, decoder_start_token_id=0
+    )
+    with pytest.warns(UserWarning, match="random scores one text at a time, for deterministic=true"):
+        backend = _open(transformers.T5ForConditionalGeneration(config), tokenizer)
+    _check_scores(backend)
+
+
+def test_each_answer_is_written_alone(backend: Backend) -> None:
+    asked = [(context, GenerationSettings(max_tokens=24)) for context, _ in PAIRS[::3]]
+    alone = [texts(backend, [prompt])[0] for prompt in asked]
+    assert texts(backend, asked) == alone
+    assert texts(backend, asked[::-1]) == alone[::-1]
