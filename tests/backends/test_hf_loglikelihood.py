@@ -187,7 +187,7 @@ def test_other_errors_are_the_backends(shared_dir: Path, monkeypatch: pytest.Mon
 
 def test_nan_is_a_failure(shared_dir: Path) -> None:
     backend = _open(shared_dir)
-    model = backend._parts.scorer._model  # type: ignore[attr-defined]
+    model = backend._parts._loaded.model  # type: ignore[attr-defined]
     model.get_output_embeddings().weight.data[3].fill_(float("nan"))
     (answer,) = scores(backend, [("Tom", " ran")])
     assert isinstance(answer, Failure)
@@ -207,11 +207,11 @@ def _open(shared_dir: Path, **arguments: Any) -> Backend:
 
 
 def _replace_forward(backend: Backend, monkeypatch: pytest.MonkeyPatch, forward: Callable[..., Any]) -> None:
-    monkeypatch.setattr(backend._parts.scorer._model, "forward", forward)  # type: ignore[attr-defined]
+    monkeypatch.setattr(backend._parts._loaded.model, "forward", forward)  # type: ignore[attr-defined]
 
 
 def _count_rows(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    original = backend._parts.scorer._model.forward  # type: ignore[attr-defined]
+    original = backend._parts._loaded.model.forward  # type: ignore[attr-defined]
     rows: list[int] = []
 
     def forward(**arguments: Any) -> Any:
@@ -223,7 +223,7 @@ def _count_rows(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def _fail_above(backend: Backend, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    original = backend._parts.scorer._model.forward  # type: ignore[attr-defined]
+    original = backend._parts._loaded.model.forward  # type: ignore[attr-defined]
 
     def forward(**arguments: Any) -> Any:
         if len(arguments["input_ids"]) > rows:
