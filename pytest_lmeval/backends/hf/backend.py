@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+
+import torch
 
 from pytest_lmeval.backends.hf import HFOptions
-from pytest_lmeval.backends.hf.batching import PLAIN_TOKENS, SHARED_TOKENS, WRITE_TOKENS, Limits, free_memory
+from pytest_lmeval.backends.hf.batching import (
+    BATCH_LOGITS,
+    PLAIN_TOKENS,
+    SHARED_TOKENS,
+    WRITE_TOKENS,
+    Limits,
+    busy,
+    free_memory,
+)
 from pytest_lmeval.backends.hf.chat import ChatTemplate
 from pytest_lmeval.backends.hf.deterministic import FIXED_TOKENS, details, deterministic_scorer
 from pytest_lmeval.backends.hf.encoding import Encoder
@@ -16,11 +25,13 @@ from pytest_lmeval.backends.hf.endings import Endings
 from pytest_lmeval.backends.hf.generation import Generator
 from pytest_lmeval.backends.hf.heap import keep_freed_memory, release_freed_memory
 from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
+from pytest_lmeval.backends.hf.memory import Memory, Meter
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.packs import Packs
 from pytest_lmeval.backends.hf.plain import PlainScorer
 from pytest_lmeval.backends.hf.plain_generation import PlainGenerator
 from pytest_lmeval.backends.hf.probe import Verdict, probe
+from pytest_lmeval.backends.hf.projection import TILE_LOGITS
 from pytest_lmeval.backends.hf.rolling import loglikelihood_rolling
 from pytest_lmeval.backends.hf.scoring import Scorer
 from pytest_lmeval.backends.hf.seq2seq import PairEncoder, PairScorer, is_encoder_decoder
@@ -91,16 +102,16 @@ class _Parts:
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
         self.details: Mapping[str, str | int | bool] = {}
-        device, vocabulary = loaded.device.type, _vocabulary(loaded.model)
+        sizes = _Sizes.of(loaded, options)
         self.stride = options.stride
         self.scorer: Scorer
         paired = is_encoder_decoder(loaded.model)
         self.encoder = (PairEncoder if paired else Encoder)(loaded, options.add_bos_token)
         self.chat = ChatTemplate(loaded.tokenizer, loaded.info.name, options.chat_template)
-        self.limits = Limits.choose(options, PLAIN_TOKENS, device, vocabulary)
+        self.limits = sizes.padded()
         verdict = sharing(loaded, options)
         if options.deterministic:
-            self.limits = Limits.choose(options, FIXED_TOKENS, device, vocabulary)
+            self.limits = sizes.fixed()
             self.scorer, name = deterministic_scorer(loaded, verdict.outputs, self.limits)
             self.details = details(name, self.limits)
         elif paired:
@@ -108,9 +119,10 @@ class _Parts:
         elif verdict.outputs is None:
             self.scorer = PlainScorer(loaded, self.limits)
         else:
-            self.limits = Limits.choose(options, SHARED_TOKENS, device, vocabulary)
-            self.scorer = SharedScorer(Packs(loaded, verdict.outputs), self.limits)
-        writing = Limits.choose(options, WRITE_TOKENS, device, vocabulary)
+            self.limits = sizes.packed()
+            outputs = replace(verdict.outputs, projection=verdict.outputs.projection.bounded(sizes.tile))
+            self.scorer = SharedScorer(Packs(loaded, outputs), self.limits, meter=sizes.meter)
+        writing = sizes.written()
         if options.deterministic:
             writing.rows = 1
         endings = Endings(loaded)
@@ -141,6 +153,47 @@ def sharing(loaded: Loaded, options: HFOptions) -> Verdict:
     return verdict
 
 
-def _vocabulary(model: Any) -> int:
-    config = getattr(model.config, "text_config", None) or model.config
-    return int(getattr(config, "vocab_size", 0))
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """How large batches may be: what keeps the device busy, as far as its memory allows; the user's figures win."""
+
+    options: HFOptions
+    device: torch.device
+    memory: Memory
+    vocabulary: int
+
+    @classmethod
+    def of(cls, loaded: Loaded, options: HFOptions) -> _Sizes:
+        config = getattr(loaded.model.config, "text_config", None) or loaded.model.config
+        memory = Memory.of(loaded.model, loaded.max_length)
+        return cls(options, loaded.device, memory, int(getattr(config, "vocab_size", 0)))
+
+    def padded(self) -> Limits:
+        return self._limits(self.memory.padded(busy(PLAIN_TOKENS, self.device.type)))
+
+    def packed(self) -> Limits:
+        return self._limits(self.memory.packed(busy(SHARED_TOKENS, self.device.type)))
+
+    def fixed(self) -> Limits:
+        """The same on every machine: numbers depend on it."""
+        kind = self.device.type
+        return Limits.choose(self.options, busy(FIXED_TOKENS, kind), busy(BATCH_LOGITS, kind), self.vocabulary)
+
+    def written(self) -> Limits:
+        return self._limits(self.memory.written(busy(WRITE_TOKENS, self.device.type)))
+
+    @property
+    def tile(self) -> int:
+        """Logits that are reduced at a time."""
+        return self.memory.logits(busy(TILE_LOGITS, self.device.type))
+
+    @property
+    def meter(self) -> Meter | None:
+        """What corrects the tokens of packs, None where they are the user's."""
+        if self.options.batch_tokens is not None:
+            return None
+        return Meter(self.device, self.memory, busy(SHARED_TOKENS, self.device.type))
+
+    def _limits(self, tokens: int) -> Limits:
+        logits = self.memory.logits(busy(BATCH_LOGITS, self.device.type))
+        return Limits.choose(self.options, tokens, logits, self.vocabulary)

@@ -41,12 +41,12 @@ class Footprint:
 
     @classmethod
     def of(cls, config: Any, itemsize: int, max_length: int) -> Footprint:
-        """Estimate from a transformers configuration; what it does not say is taken as in GPT-2."""
-        hidden, layers = int(config.hidden_size), int(config.num_hidden_layers)
-        heads = int(config.num_attention_heads)
-        width = int(getattr(config, "head_dim", None) or hidden // heads)
-        key_heads = int(getattr(config, "num_key_value_heads", None) or heads)
-        inner = int(getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * hidden)
+        """Estimate from a transformers configuration; what it does not say is as in GPT-2 medium."""
+        hidden, layers = _size(config, "hidden_size", 1024), _size(config, "num_hidden_layers", 24)
+        heads = _size(config, "num_attention_heads", 1)
+        width = _size(config, "head_dim", hidden // heads)
+        key_heads = _size(config, "num_key_value_heads", heads)
+        inner = _size(config, "intermediate_size", _size(config, "n_inner", 4 * hidden))
         # The residual, its norm and the norm in float32; then two projections, their activation and product, or
         # queries, keys and values before and after rotation, and what is attended to.
         stream = 2 * hidden * itemsize + 4 * hidden
@@ -54,6 +54,12 @@ class Footprint:
         mask = max_length * (itemsize + 1)
         kept = 2 * layers * key_heads * width * itemsize
         return cls(token=stream + layer + mask, kept=kept, path=kept * max_length)
+
+
+def _size(config: Any, name: str, default: int) -> int:
+    """A number of the configuration; of one that each layer has for itself the largest."""
+    value = getattr(config, name, None) or default
+    return max(value) if isinstance(value, list | tuple) else int(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +111,15 @@ class Meter:
         self._left = MEASURED if device.type == "cuda" else 0
         self._each = 0.0
 
+    @property
+    def active(self) -> bool:
+        """Whether packs are still to be measured."""
+        return self._left > 0
+
     @contextmanager
     def measured(self, tokens: int, limit: int) -> Iterator[None]:
         """Measure a pack of ``tokens`` tokens; one much smaller than its ``limit`` says little."""
-        if not self._left or tokens < limit // 2:
+        if tokens < limit // 2:
             yield
             return
         torch.cuda.reset_peak_memory_stats(self._device)

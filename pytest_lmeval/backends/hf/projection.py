@@ -50,6 +50,7 @@ class Projection:
         """``sliced`` says that ``logits`` of a part of the vocabulary cost no more than that part."""
         self._logits = logits
         self._vocabulary = vocabulary
+        self._sliced = sliced
         self._padded = False
         tile, most = TILE_LOGITS.get(device, TILE_LOGITS["cpu"]), TILE_ROWS.get(device, TILE_ROWS["cpu"])
         self._rows = most if sliced else max(1, min(most, tile // vocabulary))
@@ -60,6 +61,15 @@ class Projection:
         other = copy(self)
         other._rows = rows  # with the width as it is, tiles only become smaller
         other._padded = True
+        return other
+
+    def bounded(self, logits: int) -> Projection:
+        """Return the same projection in tiles of at most so many logits, as far as it comes in tiles."""
+        other = copy(self)
+        if self._sliced:
+            other._width = max(1, min(self._width, logits // self._rows))
+        else:
+            other._rows = max(1, min(self._rows, logits // self._width))
         return other
 
     def score(self, hidden: torch.Tensor, asked: Asked) -> Found:

@@ -9,11 +9,12 @@ from typing import TypeVar
 
 from pytest_lmeval.backends.hf.batching import Limits, attempt
 from pytest_lmeval.backends.hf.encoding import Span
+from pytest_lmeval.backends.hf.memory import Meter
 from pytest_lmeval.backends.hf.packs import Packs
 from pytest_lmeval.backends.hf.pages import PAGE, page_cuts
 from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
 from pytest_lmeval.backends.hf.scoring import Score, checked, fixed_too_large, too_large
-from pytest_lmeval.backends.hf.trie import Text, build
+from pytest_lmeval.backends.hf.trie import Text, Want, build
 from pytest_lmeval.errors import BackendError
 
 OwnerT = TypeVar("OwnerT")
@@ -45,11 +46,14 @@ class _Sum:
 class SharedScorer:
     """Scores spans on one model; the last text's keys and values stay for those that follow it."""
 
-    def __init__(self, packs: Packs, limits: Limits, *, deterministic: bool = False) -> None:
-        """``deterministic`` runs each text in pieces of its own shape, whatever is asked besides."""
+    def __init__(
+        self, packs: Packs, limits: Limits, *, deterministic: bool = False, meter: Meter | None = None
+    ) -> None:
+        """``deterministic`` runs each text in pieces of its own shape; ``meter`` corrects the size of packs."""
         self._packs = packs
         self._limits = limits
         self._deterministic = deterministic
+        self._meter = meter
         self._resident = Resident()
 
     def score(self, spans: Iterable[tuple[OwnerT, Span]]) -> Iterator[tuple[OwnerT, Score | str]]:
@@ -63,13 +67,21 @@ class SharedScorer:
         # Until the end nobody may rely on what the packs leave in memory.
         self._resident = Resident()
         while pack := schedule.take(self._limits.tokens, self._limits.outputs):
-            found = attempt(self._packs.run, pack)
+            found = attempt(self._run, pack)
             for number in self._lost(schedule, pack) if found is None else ():
                 yield owned[number][0], too_large(len(texts[number].tokens))
             for want, logprob, greedy in found or ():
                 if sums[want.text].add(logprob, greedy):
                     yield owned[want.text][0], checked(sums[want.text].score)
         self._resident = schedule.resident
+
+    def _run(self, pack: list[Segment]) -> list[tuple[Want, float, bool]]:
+        if self._meter is None or not self._meter.active:
+            return self._packs.run(pack)
+        with self._meter.measured(sum(segment.length for segment in pack), self._limits.tokens):
+            found = self._packs.run(pack)
+        self._limits.tokens = self._meter.tokens or self._limits.tokens
+        return found
 
     def _text(self, span: Span) -> Text:
         cuts = page_cuts(len(span.inputs), len(span.targets)) if self._deterministic else None
@@ -83,5 +95,6 @@ class SharedScorer:
         tokens = sum(segment.length for segment in pack)
         if tokens > SMALLEST_PACK:
             self._limits.tokens = max(SMALLEST_PACK, tokens // 2)
+            self._meter = None
             return set()
         return schedule.drop()
