@@ -35,6 +35,7 @@ def busy(table: Mapping[str, int], device: str) -> int:
     """What keeps this kind of device busy."""
     return table.get(device, table["cpu"])
 
+
 T = TypeVar("T")
 R = TypeVar("R")
 
