@@ -18,9 +18,10 @@ from pytest_lmeval.errors import BackendError
 WINDOW_BATCHES = 8
 WINDOW_REQUESTS = 2048
 
-# Tokens per batch that keep a device busy. Where prefixes are shared there is no padding; where they are not, it counts. A CPU is busy with few
-# when it reads: measured, a pack of 1,024 is as fast as one of 2,048, and padded batches of 512 are a quarter faster
-# than of 2,048. When it writes, each step is one token per row, and only many rows make it worth while.
+# Tokens per batch that keep a device busy. Where prefixes are shared there is no padding; where they are not, it
+# counts. A CPU is busy with few when it reads: measured, a pack of 1,024 is as fast as one of 2,048, and padded
+# batches of 512 are a quarter faster than of 2,048. When it writes, each step is one token per row, and only many rows
+# make it worth while.
 SHARED_TOKENS = {"cuda": 16_384, "mps": 4_096, "cpu": 1_024}
 PLAIN_TOKENS = {"cuda": 16_384, "mps": 4_096, "cpu": 512}
 WRITE_TOKENS = {"cuda": 32_768, "mps": 8_192, "cpu": 8_192}
