@@ -16,8 +16,8 @@ from pytest_lmeval.errors import BackendError, ModelSpecError
 
 from .asking import texts
 
-WORDS = """the little dog saw a big red ball and ran to his mom
-who was very happy in the park with tom""".split()
+SENTENCE = "the little dog saw a big red ball and ran to his mom who was very happy in the park with tom"
+WORDS = SENTENCE.split()
 
 
 def _text(rng: random.Random, words: int) -> str:
