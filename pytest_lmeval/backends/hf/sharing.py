@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -66,30 +67,29 @@ class SharedScorer:
         texts = [Text(span.inputs, span.targets) for _, span in owned]
         sums = [_Sum(len(text.targets)) for text in texts]
         schedule = Schedule(build(texts), self._resident, texts[-1].tokens)
-        # Until the end nobody may rely on what the packs leave in memory.
-        self._resident = ()
+        # Until the end this memory is nobody else's: another stream may score between two packs of this one.
+        memory, self._memory, self._resident = self._memory, PathMemory(), ()
         while pack := schedule.take(self._limits.tokens, self._limits.outputs):
-            found = attempt(self._run, pack)
+            found = attempt(partial(self._run, memory), pack)
             for number in self._lost(schedule, pack) if found is None else ():
                 yield owned[number][0], too_large(len(texts[number].tokens))
             for want, logprob, greedy in found or ():
                 if sums[want.text].add(logprob, greedy):
                     yield owned[want.text][0], checked(sums[want.text].score)
-        self._resident = schedule.resident
+        self._memory, self._resident = memory, schedule.resident
 
     def _lost(self, schedule: Schedule, pack: list[Segment]) -> set[int]:
         """Make packs smaller after one that was too large; return the texts given up, where none can be smaller."""
-        schedule.put_back(pack)
         tokens = sum(segment.length for segment in pack)
+        schedule.put_back(pack, alone=tokens <= SMALLEST_PACK)
         if tokens > SMALLEST_PACK:
             self._limits.tokens = max(SMALLEST_PACK, tokens // 2)
-            return set()
-        return schedule.drop()
+        return schedule.drop() if tokens <= SMALLEST_PACK and len(pack) == 1 else set()
 
-    def _run(self, pack: Sequence[Segment]) -> list[tuple[Want, float, bool]]:
+    def _run(self, memory: PathMemory, pack: Sequence[Segment]) -> list[tuple[Want, float, bool]]:
         """Run a pack; return what was wanted of it, with log-probability and whether it is the greedy token."""
         layout = Layout.of(pack)
-        attention = PathAttention(self._memory, layout.stretches)
+        attention = PathAttention(memory, layout.stretches)
         with torch.inference_mode(), quiet(), attending(self._model, attention):
             states = self._outputs.states(*(tensor.to(self._device) for tensor in layout.inputs))
         if not layout.wants:
