@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from pytest_lmeval.backends.hf import projection as module
 from pytest_lmeval.backends.hf.projection import Asked, Found, Projection
