@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from inspect import signature
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -69,13 +70,16 @@ class PlainScorer:
         # Scoring reads each row once: keys and values kept for later would be memory lost.
         self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in parameters else {}
         self._keep = self._probe() if "logits_to_keep" in parameters else Keep.ALL
+        self._border = _rotary_border(loaded.model.config)
         if self._keep is not Keep.PER_ROW:
             # Every token may then cost a row of logits, wanted or not.
             limits.tokens = min(limits.tokens, limits.outputs)
 
     def score(self, spans: Iterable[tuple[OwnerT, Span]]) -> Iterator[tuple[OwnerT, Score | str]]:
         """Yield each owner with the score of its span or with why there is none, batch by batch."""
-        for row, scores in run_batches(merge(spans), self._limits, self._run):
+        rows = merge(spans)
+        long = sum(self._border is not None and row.length > self._border for row in rows)
+        for row, scores in chain(*(run_batches(part, self._limits, self._run) for part in (rows[:long], rows[long:]))):
             for position, owners in enumerate(row.owners.values()):
                 outcome = checked(scores[position]) if scores else too_large(row.length)
                 for owner in owners:
@@ -126,6 +130,16 @@ class PlainScorer:
             if self._keep is not Keep.ALL and logits.shape[1] != int(columns.max()) + 1:
                 raise ValueError("logits_to_keep was understood differently")
             return logits[torch.arange(len(inputs))[:, None], columns].float()
+
+
+def _rotary_border(config: Any) -> int | None:
+    """Return the length above which a text's rotary embedding is another one, None where it is always the same.
+
+    Then a batch has the embedding of its longest text, so the others must be on the same side.
+    """
+    config = getattr(config, "text_config", None) or config
+    parameters = getattr(config, "rope_parameters", None) or {}
+    return parameters.get("original_max_position_embeddings") if parameters.get("rope_type") == "longrope" else None
 
 
 def _selection(keep: Keep, positions: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
