@@ -33,8 +33,14 @@ EXPERTS = {"n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_
 OLD = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}
 MAMBA = {"mamba_d_state": 4, "mamba_d_conv": 2, "mamba_expand": 1, "mamba_dt_rank": 4, "use_mamba_kernels": False}
 SLIDING, FULL = "sliding_attention", "full_attention"
-LONG_ROPE = {"rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 64}
-LONG_FACTORS = {"short_factor": [1.0] * 4, "long_factor": [2.0] * 4, "factor": 2.0}
+LONG_ROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "short_factor": [1.0] * 4,
+    "long_factor": [2.0] * 4,
+    "factor": 2.0,
+}
+DYNAMIC = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
 
 # The class of the configuration and what differs from SIZES; None takes a size away.
 SHARING: dict[str, tuple[str, dict[str, Any]]] = {
@@ -42,6 +48,11 @@ SHARING: dict[str, tuple[str, dict[str, Any]]] = {
     "llama, scaled rotary": (
         "LlamaConfig",
         {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0}},
+    ),
+    "llama, dynamic rotary that the texts do not reach": ("LlamaConfig", {"rope_parameters": DYNAMIC}),
+    "phi3, long rotary that the texts do not reach": (
+        "Phi3Config",
+        {"original_max_position_embeddings": 100, "rope_parameters": LONG_ROPE},
     ),
     "mistral": ("MistralConfig", {"sliding_window": 7}),
     "mixtral": ("MixtralConfig", {"sliding_window": 9, "num_local_experts": 4}),
@@ -101,13 +112,13 @@ PLAIN: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "dynamic rotary": (
         "LlamaConfig",
-        {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}},
-        r"rotary embedding \(dynamic\) changes with the length",
+        {"max_position_embeddings": 64, "rope_parameters": DYNAMIC},
+        r"rotary embedding \(dynamic\) changes with texts of more than 64 tokens",
     ),
     "longrope": (
         "Phi3Config",
-        {"original_max_position_embeddings": 64, "rope_parameters": LONG_ROPE | LONG_FACTORS},
-        r"rotary embedding \(longrope\) changes with the length",
+        {"original_max_position_embeddings": 64, "rope_parameters": LONG_ROPE},
+        r"rotary embedding \(longrope\) changes with texts of more than 64 tokens",
     ),
     "layers that run twice": ("DiffLlamaConfig", {}, "with shared prefixes it gives other logits"),
     "untold windows": ("PhimoeConfig", {"sliding_window": 6, "num_local_experts": 4}, "do not tell their attention"),
@@ -249,7 +260,7 @@ def test_logits_that_are_hardly_bounded_are_told_from_the_output_layers(tokenize
 
     model = build("Gemma2Config", {"head_dim": 8, "sliding_window": 6, "final_logit_softcapping": 30.0})
     model.get_output_embeddings().weight = torch.nn.Parameter(model.get_output_embeddings().weight / 20)
-    outputs = probe(model).outputs
+    outputs = probe(model, 96).outputs
     assert outputs is not None
     assert outputs.name == "logits_to_keep"
 
@@ -257,4 +268,4 @@ def test_logits_that_are_hardly_bounded_are_told_from_the_output_layers(tokenize
 def test_a_vocabulary_smaller_than_the_tokens_tried() -> None:
     from pytest_lmeval.backends.hf.probe import probe
 
-    assert probe(build("LlamaConfig", {"vocab_size": 8})).outputs is not None
+    assert probe(build("LlamaConfig", {"vocab_size": 8}), 96).outputs is not None

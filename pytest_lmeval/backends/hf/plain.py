@@ -16,6 +16,7 @@ from pytest_lmeval.backends.hf.batching import Limits, run_batches
 from pytest_lmeval.backends.hf.encoding import Span, Tokens
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.quiet import quiet
+from pytest_lmeval.backends.hf.rotary import rotary_border
 from pytest_lmeval.backends.hf.scoring import Score, checked, too_large
 
 OwnerT = TypeVar("OwnerT")
@@ -70,7 +71,7 @@ class PlainScorer:
         # Scoring reads each row once: keys and values kept for later would be memory lost.
         self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in parameters else {}
         self._keep = self._probe() if "logits_to_keep" in parameters else Keep.ALL
-        self._border = _rotary_border(loaded.model.config)
+        self._border = rotary_border(loaded.model.config)
         if self._keep is not Keep.PER_ROW:
             # Every token may then cost a row of logits, wanted or not.
             limits.tokens = min(limits.tokens, limits.outputs)
@@ -78,7 +79,8 @@ class PlainScorer:
     def score(self, spans: Iterable[tuple[OwnerT, Span]]) -> Iterator[tuple[OwnerT, Score | str]]:
         """Yield each owner with the score of its span or with why there is none, batch by batch."""
         rows = merge(spans)
-        long = sum(self._border is not None and row.length > self._border for row in rows)
+        # A batch has the rotary embedding of its longest text, so the others must be on the same side of the border.
+        long = sum(self._border is not None and row.length > self._border[0] for row in rows)
         for row, scores in chain(*(run_batches(part, self._limits, self._run) for part in (rows[:long], rows[long:]))):
             for position, owners in enumerate(row.owners.values()):
                 outcome = checked(scores[position]) if scores else too_large(row.length)
@@ -130,16 +132,6 @@ class PlainScorer:
             if self._keep is not Keep.ALL and logits.shape[1] != int(columns.max()) + 1:
                 raise ValueError("logits_to_keep was understood differently")
             return logits[torch.arange(len(inputs))[:, None], columns].float()
-
-
-def _rotary_border(config: Any) -> int | None:
-    """Return the length above which a text's rotary embedding is another one, None where it is always the same.
-
-    Then a batch has the embedding of its longest text, so the others must be on the same side.
-    """
-    config = getattr(config, "text_config", None) or config
-    parameters = getattr(config, "rope_parameters", None) or {}
-    return parameters.get("original_max_position_embeddings") if parameters.get("rope_type") == "longrope" else None
 
 
 def _selection(keep: Keep, positions: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:

@@ -11,6 +11,7 @@ from pytest_lmeval.backends.hf.attention import Call, UnsupportedAttentionError,
 from pytest_lmeval.backends.hf.outputs import REFUSALS, Outputs, ways
 from pytest_lmeval.backends.hf.path import PathAttention, PathMemory, Stretch
 from pytest_lmeval.backends.hf.quiet import quiet
+from pytest_lmeval.backends.hf.rotary import rotary_border
 
 # The tokens tried, pack by pack: what two texts share; the rest of the one and of the other, and a text of its own.
 # The second pack must find what the first has left, which a layer that runs twice would have overwritten. TEXTS are the
@@ -39,10 +40,10 @@ class Verdict:
     reason: str = ""
 
 
-def probe(model: Any) -> Verdict:
-    """Try the ways to get logits, the leanest first."""
+def probe(model: Any, max_length: int) -> Verdict:
+    """Try the ways to get logits, the leanest first; texts are of ``max_length`` tokens at most."""
     config = getattr(model.config, "text_config", None) or model.config
-    if obstacle := _obstacle(config):
+    if obstacle := _obstacle(config, max_length):
         return Verdict(None, obstacle)
     with torch.inference_mode(), quiet():
         ids = torch.arange(1, ROWS + 1, device=model.device)[None] % int(getattr(config, "vocab_size", ROWS + 1))
@@ -116,16 +117,13 @@ class _Watched:
         return self._attention.attend(call)
 
 
-def _obstacle(config: Any) -> str:
+def _obstacle(config: Any, max_length: int) -> str:
     """Return what in the configuration speaks against sharing, though a few tokens would not show it."""
     kinds = set(getattr(config, "layer_types", None) or ()) - SEEN_LAYERS
     if kinds:
         return f"it has layers of {' and '.join(sorted(kinds))}"
-    parameters = getattr(config, "rope_parameters", None) or {}
-    parts = [parameters, *(part for part in parameters.values() if isinstance(part, dict))]
-    kinds = {str(part.get("rope_type")) for part in parts}
-    if changing := {kind for kind in kinds if kind == "longrope" or "dynamic" in kind}:
-        return f"its rotary embedding ({', '.join(changing)}) changes with the length of the batch"
+    if (border := rotary_border(config)) and max_length > border[0]:
+        return f"its rotary embedding ({border[1]}) changes with texts of more than {border[0]} tokens (max_length)"
     return ""
 
 
