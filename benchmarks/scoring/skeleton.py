@@ -11,7 +11,8 @@ import transformers
 from benchmarks.scoring.counting import Work
 from benchmarks.scoring.model import Model
 from pytest_lmeval.backends.hf.encoding import Encoder
-from pytest_lmeval.backends.hf.model import UNREADABLE, assemble, choose_dtype, first_line
+from pytest_lmeval.backends.hf.explaining import UNREADABLE, first_line
+from pytest_lmeval.backends.hf.model import assemble, choose_dtype
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.errors import ModelSpecError
 

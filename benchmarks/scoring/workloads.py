@@ -60,7 +60,7 @@ WORKLOADS = (
         sizes=Sizes(ours=3, peer=3, trial=2),
         overrides={"fewshot_split": "validation"},
     ),
-    Workload(name="mmlu-5shot", tasks=MMLU, shots=5, sizes=Sizes(ours=12, peer=12, trial=6)),
+    Workload(name="mmlu-5shot", tasks=MMLU, shots=5, sizes=Sizes(ours=300, peer=9, trial=6)),
     Workload(name="arc_challenge-25shot", tasks=("arc_challenge",), shots=25, sizes=Sizes(ours=3, peer=3, trial=2)),
     Workload(
         name="arc_challenge-25shot-first_n",
@@ -71,7 +71,7 @@ WORKLOADS = (
     ),
     Workload(name="lambada", tasks=("lambada_openai",), shots=0, sizes=Sizes(ours=100, peer=100, trial=32)),
     Workload(name="wikitext", tasks=("wikitext",), shots=0, sizes=Sizes(ours=2, peer=2, trial=2)),
-    Workload(name="gsm8k-8shot", tasks=("gsm8k",), shots=8, sizes=Sizes(ours=4, peer=4, trial=4), overrides=FIRST_N),
+    Workload(name="gsm8k-8shot", tasks=("gsm8k",), shots=8, sizes=Sizes(ours=8, peer=8, trial=4), overrides=FIRST_N),
 )
 
 
@@ -110,9 +110,10 @@ def build(
     for name in workload.tasks:
         evaluation = Evaluation(_spec(catalogue, name, workload.overrides), options)
         built.append([interview.requests for interview in evaluation.interviews(ids)])
-    # In turns, so that any part of the list has documents of every task.
-    turns = itertools.zip_longest(*built)
-    return [document for turn in turns for document in turn if document is not None][:documents]
+    # Task after task, as a run of tests asks them, and of each as many as of the others.
+    turns = [document for turn in itertools.zip_longest(*built) for document in turn if document is not None]
+    kept = {id(document) for document in turns[:documents]}
+    return [document for task in built for document in task if id(document) in kept]
 
 
 def _spec(catalogue: Catalogue, name: str, overrides: Mapping[str, Any]) -> TaskSpec:

@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.backends.hf import HFOptions, plugin
-from pytest_lmeval.backends.protocol import Backend, Failure, LoglikelihoodAnswer, LoglikelihoodRequest
+from pytest_lmeval.backends.protocol import (
+    Backend,
+    Failure,
+    LoglikelihoodAnswer,
+    LoglikelihoodRequest,
+    RollingAnswer,
+    RollingRequest,
+)
 from pytest_lmeval.errors import BackendError
 
-from .asking import ask_oracle, score, scores
+from .asking import ask_oracle, rolling, score, scores
 
 STORY = "Once upon a time there was a little girl named Lily. She liked to play with her red ball in the park. "
 
@@ -118,18 +125,56 @@ def test_too_long_a_continuation_fails_alone(stories260k: Backend) -> None:
     assert "512 at most" in bad.error
 
 
-def test_equal_inputs_run_once(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_tokens_run_once(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = _open(shared_dir)
-    rows = _count_rows(backend, monkeypatch)
-    pairs = [("Tom saw a dog. It was", " big"), ("Tom saw a dog. It was", " big")]
-    first, second = scores(backend, pairs)
+    read = _watch_reading(backend, monkeypatch)
+    first, second = scores(backend, [("Tom saw a dog. It was", " big"), ("Tom saw a dog. It was", " big")])
     assert isinstance(first, LoglikelihoodAnswer)
     assert isinstance(second, LoglikelihoodAnswer)
     assert first.logprob == second.logprob
-    assert rows == [1]
-    # Choices of one token share what the model reads.
-    scores(backend, [("Answer:\n", letter) for letter in "ABCD"])
-    assert rows == [1, 1]
+    assert [len(tokens) for tokens in read] == [first.tokens]
+    read.clear()
+    # Choices of one token share all that the model reads; of longer ones all but the last tokens.
+    letters = scores(backend, [("Answer:\n", letter) for letter in "ABCD"])
+    assert isinstance(letters[0], LoglikelihoodAnswer)
+    assert [len(tokens) for tokens in read] == [letters[0].tokens - 1]  # the beginning is there already
+    read.clear()
+    context, *texts = _inputs(backend, [(STORY, ""), (STORY, "Tom saw her."), (STORY, "Tom ran."), (STORY, "She was.")])
+    scores(backend, [(STORY, "Tom saw her."), (STORY, "Tom ran."), (STORY, "She was.")])
+    distinct = {text[:length] for text in texts for length in range(1, len(text) + 1)}
+    assert sum(map(len, read)) == len(distinct) - 1
+    assert len(distinct) < len(context) + 15
+
+
+def test_what_was_asked_last_need_not_be_read_again(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = _open(shared_dir)
+    (alone,) = scores(_open(shared_dir), [(STORY * 2, " She ran.")])
+    scores(backend, [(STORY * 2, " He saw."), (STORY, "x")])
+    scores(backend, [(STORY, "x"), (STORY * 2, " He saw.")])
+    read = _watch_reading(backend, monkeypatch)
+    (answer,) = scores(backend, [(STORY * 2, " She ran.")])
+    assert sum(map(len, read)) < 10
+    assert isinstance(answer, LoglikelihoodAnswer)
+    assert isinstance(alone, LoglikelihoodAnswer)
+    assert answer.logprob == pytest.approx(alone.logprob, abs=1e-4)
+
+
+def test_streams_that_take_turns_do_not_disturb_each_other(shared_dir: Path) -> None:
+    backend = _open(shared_dir, batch_tokens=16)
+    pairs = [(STORY, f" {word} {PAIRS[0][1] * 3}") for word in ("Tom", "She", "It", "He")]
+    stories = ["A cat sat. " * 8, STORY[::-1], "Tom saw a dog and a cat. " * 5]
+    expected, expected_whole = scores(_open(shared_dir), pairs), rolling(_open(shared_dir), stories)
+    one = backend.loglikelihood(
+        LoglikelihoodRequest(id=n, context=context, continuation=text) for n, (context, text) in enumerate(pairs)
+    )
+    other = backend.loglikelihood_rolling(RollingRequest(id=n, text=text) for n, text in enumerate(stories))
+    answers = [answer for pair in itertools.zip_longest(one, other) for answer in pair if answer is not None]
+    for wanted, kind in ((expected, LoglikelihoodAnswer), (expected_whole, RollingAnswer)):
+        found = {answer.id: answer for answer in answers if isinstance(answer, kind)}
+        assert len(found) == len(wanted)
+        for number, answer in enumerate(wanted):
+            assert isinstance(answer, kind)
+            assert found[number].logprob == pytest.approx(answer.logprob, abs=1e-4)
 
 
 def test_shared_input_scored_at_different_borders(stories260k: Backend, oracle: Callable[..., Any]) -> None:
@@ -144,45 +189,81 @@ def test_stream_is_pulled_by_windows_and_stops_with_its_consumer(
     shared_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = _open(shared_dir, batch_tokens=64)
-    rows = _count_rows(backend, monkeypatch)
-    pulled = itertools.count()
+    read = _watch_reading(backend, monkeypatch)
+    pulled: list[int] = []
 
     def endless() -> Iterator[LoglikelihoodRequest]:
-        for number in pulled:
+        for number in itertools.count():
+            pulled.append(number)
             yield LoglikelihoodRequest(id=number, context=f"{number} dogs", continuation=" ran")
 
     answers = backend.loglikelihood(endless())
-    assert rows == []  # nothing runs before it is asked for
+    assert (read, pulled) == ([], [])  # nothing runs before it is asked for
     next(answers)
-    assert len(rows) == 1
+    assert len(read) == 1
+    window = 8 * 64
+    estimate = (len("100 dogs ran") // 4 + 1) / 2  # at most, of a request of which half is new
+    assert len(pulled) <= 2 * window / estimate  # the window that runs, and the next one, whose text is encoded
+    ahead = len(pulled)
     answers.close()  # type: ignore[attr-defined]
-    assert len(rows) == 1
-    assert next(pulled) < 300
+    assert (len(read), len(pulled)) == (1, ahead)
 
 
-def test_out_of_memory_halves_the_batch(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tokens", [100, 40, 16])
+def test_out_of_memory_halves_the_pack(tokens: int, shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = _open(shared_dir)
-    expected = scores(backend, PAIRS)
-    _fail_above(backend, monkeypatch, rows=2)
+    expected = scores(_open(shared_dir), PAIRS)
+    _replace_reading(backend, monkeypatch, lambda ids: len(ids) > tokens)
     for answer, wanted in zip(scores(backend, PAIRS), expected, strict=True):
         assert isinstance(answer, LoglikelihoodAnswer)
         assert isinstance(wanted, LoglikelihoodAnswer)
         assert answer.logprob == pytest.approx(wanted.logprob, abs=1e-4, rel=1e-6)
+        assert (answer.is_greedy, answer.tokens) == (wanted.is_greedy, wanted.tokens)
 
 
-def test_out_of_memory_with_one_row_fails_that_request(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_now_and_then_costs_no_answer_and_none_twice(
+    shared_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = _open(shared_dir, batch_tokens=64)
+    passes = itertools.count()
+    read = _replace_reading(backend, monkeypatch, lambda ids: next(passes) % 3 == 1 and len(ids) > 16)
+    requests = [LoglikelihoodRequest(id=n, context=a, continuation=b) for n, (a, b) in enumerate(PAIRS)]
+    answers = list(backend.loglikelihood(iter(requests)))
+    assert sorted(answer.id for answer in answers) == list(range(len(PAIRS)))
+    by_number = sorted(answers, key=lambda answer: answer.id)
+    for answer, wanted in zip(by_number, scores(_open(shared_dir), PAIRS), strict=True):
+        assert isinstance(answer, LoglikelihoodAnswer)
+        assert isinstance(wanted, LoglikelihoodAnswer)
+        assert answer.logprob == pytest.approx(wanted.logprob, abs=1e-4, rel=1e-6)
+    # What failed runs again, and of what ran before no more than what the failed pass has overwritten.
+    distinct = {text[: n + 1] for text in _inputs(backend, PAIRS) for n in range(len(text))}
+    assert len(distinct) <= sum(map(len, read)) < 2 * len(distinct)
+
+
+def test_a_request_that_does_not_fit_alone_fails_alone(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = _open(shared_dir)
-    _fail_above(backend, monkeypatch, rows=0)
-    (answer,) = scores(backend, [("Tom", " ran")])
-    assert isinstance(answer, Failure)
-    assert "too little memory" in answer.error
+    pairs = [("Tom", " ran"), ("Tom", " sat and"), ("She saw", " zz top"), ("Tom", " was"), ("She saw", " a dog")]
+    bad = set(_inputs(backend, pairs)[2]).difference(*_inputs(backend, [*pairs[:2], *pairs[3:]]))
+    assert bad
+    _replace_reading(backend, monkeypatch, lambda ids: bool(bad & set(ids)))
+    answers = scores(backend, pairs)
+    assert [isinstance(answer, Failure) for answer in answers] == [False, False, True, False, False]
+    assert isinstance(answers[2], Failure)
+    assert "too little memory for this request alone" in answers[2].error
+    for answer, wanted in zip(answers, scores(_open(shared_dir), pairs), strict=True):
+        assert isinstance(wanted, LoglikelihoodAnswer)
+        assert isinstance(answer, Failure) or answer.logprob == pytest.approx(wanted.logprob, abs=1e-4)
 
 
 def test_other_errors_are_the_backends(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = _open(shared_dir)
-    _replace_forward(backend, monkeypatch, lambda **_: 1 / 0)
-    with pytest.raises(BackendError, match="ZeroDivisionError"):
-        scores(backend, [("Tom", " ran")])
+    (wanted,) = scores(backend, [("Tom", " ran")])
+    with monkeypatch.context() as patch:
+        _replace_reading(backend, patch, lambda ids: bool(1 / 0))
+        with pytest.raises(BackendError, match="ZeroDivisionError"):
+            scores(backend, [("Tom", " ran")])
+    (answer,) = scores(backend, [("Tom", " ran")])  # and it can be used again
+    assert answer == wanted
 
 
 def test_nan_is_a_failure(shared_dir: Path) -> None:
@@ -206,28 +287,32 @@ def _open(shared_dir: Path, **arguments: Any) -> Backend:
     return plugin.open(str(shared_dir / "models" / "stories260K"), options)
 
 
-def _replace_forward(backend: Backend, monkeypatch: pytest.MonkeyPatch, forward: Callable[..., Any]) -> None:
-    monkeypatch.setattr(backend._parts._loaded.model, "forward", forward)  # type: ignore[attr-defined]
+def _inputs(backend: Backend, pairs: list[tuple[str, str]]) -> list[tuple[int, ...]]:
+    """What the model reads of each pair."""
+    encoded = backend._parts.encoder.pairs(pairs)  # type: ignore[attr-defined]
+    return [() if isinstance(span, str) else span.inputs for span in encoded]
 
 
-def _count_rows(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    original = backend._parts._loaded.model.forward  # type: ignore[attr-defined]
-    rows: list[int] = []
+def _watch_reading(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Note what the model reads, pass by pass."""
+    return _replace_reading(backend, monkeypatch, lambda ids: False)
+
+
+def _replace_reading(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, too_large: Callable[[list[int]], bool]
+) -> list[list[int]]:
+    """Let the memory be too small for some passes; return the tokens of the others as they run."""
+    decoder = backend._parts._loaded.model.get_decoder()  # type: ignore[attr-defined]
+    original = decoder.forward
+    read: list[list[int]] = []
 
     def forward(**arguments: Any) -> Any:
-        rows.append(len(arguments["input_ids"]))
-        return original(**arguments)
-
-    _replace_forward(backend, monkeypatch, forward)
-    return rows
-
-
-def _fail_above(backend: Backend, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    original = backend._parts._loaded.model.forward  # type: ignore[attr-defined]
-
-    def forward(**arguments: Any) -> Any:
-        if len(arguments["input_ids"]) > rows:
+        (ids,) = arguments["input_ids"].tolist()
+        if too_large(ids):
+            original(**arguments)  # what lies in memory is overwritten all the same
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+        read.append(ids)
         return original(**arguments)
 
-    _replace_forward(backend, monkeypatch, forward)
+    monkeypatch.setattr(decoder, "forward", forward)
+    return read

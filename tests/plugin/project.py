@@ -8,6 +8,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -181,10 +182,12 @@ class Project:
     def run(self, *args: str) -> pytest.RunResult:
         # Syrupy keeps its session in a global, which the run that tests us uses too.
         session, syrupy._syrupy = syrupy._syrupy, None
+        kept = _KeepModules()
         try:
-            return self.pytester.runpytest_inprocess(*args)
+            return self.pytester.runpytest_inprocess(*args, plugins=[kept])
         finally:
             syrupy._syrupy = session
+            sys.modules.update(kept.modules)
 
     def collect(self, *args: str) -> list[str]:
         """The node ids that a run selects, in order."""
@@ -235,3 +238,14 @@ def text_of(run: pytest.RunResult) -> str:
 
 def worker_variables() -> Iterator[str]:
     yield from (name for name in os.environ if name.startswith("PYTEST_XDIST_"))
+
+
+class _KeepModules:
+    """Remembers what a run imported of packages that cannot be imported twice; pytester forgets all of it."""
+
+    def __init__(self) -> None:
+        self.modules: dict[str, ModuleType] = {}
+
+    def pytest_unconfigure(self) -> None:
+        once = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "datasets", "accelerate")
+        self.modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in once}

@@ -54,8 +54,8 @@ def attending(model: Any, attention: Attention) -> Iterator[None]:
     """Let ``attention`` do the work in ``model``, and give the model its own back."""
     own = model.config._attn_implementation
     token = _active.set(attention)
-    model.set_attn_implementation(NAME)
     try:
+        model.set_attn_implementation(NAME)
         yield
     finally:
         model.set_attn_implementation(own)

@@ -143,7 +143,7 @@ def sharing(loaded: Loaded, options: HFOptions) -> Verdict:
     if options.attn_implementation is not None:
         return Verdict(None, f"attn_implementation={options.attn_implementation} was asked for")
     paired = is_encoder_decoder(loaded.model)
-    verdict = Verdict(None, "it is an encoder-decoder model") if paired else probe(loaded.model)
+    verdict = Verdict(None, "it is an encoder-decoder model") if paired else probe(loaded.model, loaded.max_length)
     if verdict.outputs is None:
         warnings.warn(
             f"{loaded.info.name} runs in plain batches, which read what texts have in common again and again: "

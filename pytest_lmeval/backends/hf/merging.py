@@ -36,14 +36,16 @@ def mergeable(call: Call) -> bool:
 
 
 def partial_attention(
-    call: Call, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None = None
+    call: Call,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None = None,
+    *,
+    causal: bool = False,
 ) -> Partial:
-    """Attention of ``query`` on these keys alone.
-
-    Without a mask each token sees all keys, or the first ones up to its own where there are as many keys as tokens.
-    """
+    """Attention of ``query`` on these keys: on all, on what the mask leaves, or ``causal`` on those up to its own."""
     assert FUSED is not None
-    causal = mask is None and query.shape[1] == key.shape[1]
     output, logsumexp = FUSED(query[None], key[None], value[None], 0.0, causal, attn_mask=mask, scale=call.scale)
     return Partial(output[0], logsumexp[0])
 

@@ -18,7 +18,7 @@ from pytest_lmeval.backends.hf.trie import Want
 
 
 class Packs:
-    """Runs packs on one model; keys and values stay in its memory, by position, from one pack to the next."""
+    """Runs packs on one model."""
 
     def __init__(self, loaded: Loaded, outputs: Outputs, rows: int | None = None) -> None:
         """``rows`` pads each pack to that many tokens, so that it has the same shape as all others."""
@@ -26,12 +26,11 @@ class Packs:
         self._model = loaded.model
         self._device = loaded.device
         self._outputs = outputs
-        self._memory = PathMemory()
 
-    def run(self, pack: Sequence[Segment]) -> list[tuple[Want, float, bool]]:
+    def run(self, memory: PathMemory, pack: Sequence[Segment]) -> list[tuple[Want, float, bool]]:
         """Run a pack; return what was wanted of it, with log-probability and whether it is the greedy token."""
         layout = Layout.of(pack)
-        states = self._states(layout)
+        states = self._states(memory, layout)
         if not layout.wants:
             return []
         found = self._score(states, layout)
@@ -40,18 +39,18 @@ class Packs:
     def bits(self, pack: Sequence[Segment]) -> torch.Tensor:
         """Run a pack; return for each want what the output layer gets and, in the last column, makes of it."""
         layout = Layout.of(pack)
-        states = self._states(layout)
+        states = self._states(PathMemory(), layout)
         found = self._score(states, layout)
         rows = torch.tensor(layout.rows, device=states.device)
         # NaN would not equal itself.
         return torch.cat([states[rows].float(), found.logprobs[:, None]], dim=1).nan_to_num()
 
-    def _states(self, layout: Layout) -> torch.Tensor:
+    def _states(self, memory: PathMemory, layout: Layout) -> torch.Tensor:
         ids, positions, places = layout.inputs(self.rows)
         if self.rows is not None and not self._outputs.lean:
             # The model's own output layer must see a fixed number of rows as well.
             places = torch.nn.functional.pad(places, (0, self.rows - len(places)))
-        attention = PathAttention(self._memory, layout.stretches, apart=self.rows is None)
+        attention = PathAttention(memory, layout.stretches, apart=self.rows is None)
         with torch.inference_mode(), quiet(), attending(self._model, attention):
             return self._outputs.states(ids.to(self._device), positions.to(self._device), places.to(self._device))
 

@@ -99,7 +99,8 @@ class PathAttention:
             if before is None:
                 found = scaled_dot_product(call, *parts, mask)
             else:
-                found = merge(before.rows(rows), partial_attention(call, *parts, mask))
+                causal = mask is None and stretch.length > 1
+                found = merge(before.rows(rows), partial_attention(call, *parts, mask, causal=causal))
             output[rows] = found.transpose(0, 1)
             if self._leave is not None:
                 self._leave(call, number, keys[:, : stretch.end], values[:, : stretch.end])

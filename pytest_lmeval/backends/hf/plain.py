@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from inspect import signature
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -15,6 +16,7 @@ from pytest_lmeval.backends.hf.batching import Limits, run_batches
 from pytest_lmeval.backends.hf.encoding import Span, Tokens
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.quiet import quiet
+from pytest_lmeval.backends.hf.rotary import rotary_border
 from pytest_lmeval.backends.hf.scoring import Score, checked, too_large
 
 OwnerT = TypeVar("OwnerT")
@@ -75,13 +77,17 @@ class PlainScorer:
         # Scoring reads each row once: keys and values kept for later would be memory lost.
         self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in parameters else {}
         self._keep = self._probe() if "logits_to_keep" in parameters else Keep.ALL
+        self._border = rotary_border(loaded.model.config)
         if self._keep is not Keep.PER_ROW:
             # Every token may then cost a row of logits, wanted or not.
             limits.tokens = min(limits.tokens, limits.outputs)
 
     def score(self, spans: Iterable[tuple[OwnerT, Span]]) -> Iterator[tuple[OwnerT, Score | str]]:
         """Yield each owner with the score of its span or with why there is none, batch by batch."""
-        for row, scores in run_batches(merge(spans, equal_outputs=self._deterministic), self._limits, self._run):
+        rows = merge(spans, equal_outputs=self._deterministic)
+        # A batch has the rotary embedding of its longest text, so the others must be on the same side of the border.
+        long = sum(self._border is not None and row.length > self._border[0] for row in rows)
+        for row, scores in chain(*(run_batches(part, self._limits, self._run) for part in (rows[:long], rows[long:]))):
             for position, owners in enumerate(row.owners.values()):
                 outcome = checked(scores[position]) if scores else too_large(row.length)
                 for owner in owners:

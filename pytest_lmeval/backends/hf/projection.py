@@ -99,7 +99,7 @@ class Projection:
             unsure = here[greedy[here]]
             greedy[unsure] = tile[asked.rows[unsure]].argmax(-1) == asked.tokens[unsure] - first
             largest = torch.maximum(largest, peak)
-            total = torch.logaddexp(total, _logsumexp(tile))
+            total = torch.logaddexp(total, _logsumexp(tile, peak))
         return Found(logits - total[asked.rows], greedy & (logits == largest[asked.rows]))
 
     def _tiles(self, hidden: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
@@ -108,7 +108,10 @@ class Projection:
             yield first, self._logits(hidden, first, min(first + self._width, self._vocabulary)).float()
 
 
-def _logsumexp(tile: torch.Tensor) -> torch.Tensor:
-    """Log of the sum of exponentials of each row, read off torch's fused softmax: half the time of ``logsumexp``."""
-    first = tile[:, 0]
-    return first - torch.log_softmax(tile, dim=-1)[:, 0]
+def _logsumexp(tile: torch.Tensor, peak: torch.Tensor) -> torch.Tensor:
+    """Log of the sum of exponentials of each row, read off torch's fused softmax: half the time of ``logsumexp``.
+
+    Read at the row's largest logit, ``peak``: a token that the model excludes is too far away to tell.
+    """
+    found = peak - torch.log_softmax(tile, dim=-1).amax(-1)
+    return torch.where(peak == -torch.inf, peak, found)

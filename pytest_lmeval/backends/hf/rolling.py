@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from pytest_lmeval.backends.hf.batching import Limits, windows
 from pytest_lmeval.backends.hf.encoding import Encoder, Span
+from pytest_lmeval.backends.hf.prefetching import prefetched
 from pytest_lmeval.backends.hf.scoring import Scorer
 from pytest_lmeval.backends.protocol import Failure, RollingAnswer, RollingRequest
 
@@ -39,8 +40,12 @@ def loglikelihood_rolling(
     stride: int | None = None,
 ) -> Iterator[Reply]:
     """Answer ``requests``; the windows of several texts share batches. ``stride`` as in :func:`rolling_spans`."""
-    for window in windows(requests, lambda request: len(request.text), limits):
-        yield from _score(encoder, scorer, window, stride)
+
+    def encode(window: list[RollingRequest]) -> dict[str, list[int]]:
+        return encoder.texts(request.text for request in window if request.text)
+
+    for window, encoded in prefetched(windows(requests, lambda request: len(request.text), limits), encode):
+        yield from _score(encoder, scorer, window, encoded, stride)
 
 
 def rolling_spans(tokens: list[int], prefix: int, max_length: int, stride: int | None = None) -> list[Span]:
@@ -61,8 +66,9 @@ def rolling_spans(tokens: list[int], prefix: int, max_length: int, stride: int |
     return spans
 
 
-def _score(encoder: Encoder, scorer: Scorer, window: list[RollingRequest], stride: int | None) -> Iterator[Reply]:
-    encoded = encoder.texts(request.text for request in window if request.text)
+def _score(
+    encoder: Encoder, scorer: Scorer, window: list[RollingRequest], encoded: dict[str, list[int]], stride: int | None
+) -> Iterator[Reply]:
     spans: list[tuple[_Document, Span]] = []
     for request in window:
         tokens = encoded[request.text] if request.text else []

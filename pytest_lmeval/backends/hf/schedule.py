@@ -52,7 +52,8 @@ class Resident:
 class Schedule:
     """Hands out the segments of one trie in packs.
 
-    ``resident`` is at first what another schedule left in memory, then what the packs handed out leave there.
+    ``resident`` is the text whose keys and values lie in memory: at first what another schedule left there, then what
+    the packs handed out leave.
     """
 
     def __init__(self, root: Node, resident: Resident, last: Tokens = (), *, whole: bool = False) -> None:
@@ -64,9 +65,8 @@ class Schedule:
         self._waiting = deque(_depth_first(root, resident.tokens, last))
         self._whole = whole
         self._path: list[Segment] = []
-        # Of the last pack: the path before it, and what it took off, whether to run or because it lay in memory.
         self._before: list[Segment] = []
-        self._taken: list[Segment] = []
+        self._alone: int | None = None
 
     def take(self, tokens: int, outputs: int) -> list[Segment]:
         """Return the next segments, none at the end.
@@ -77,29 +77,36 @@ class Schedule:
         pack: list[Segment] = []
         room, places = tokens, outputs
         while segment := self._next():
+            if not pack:  # what was found in memory is on the path by now
+                self._before = self._path
             end = segment.end if self._whole else _last_fitting(segment, room, places)
             if pack and not self._worth(segment, end, room, places, tokens):
                 break
-            if not pack:
-                self._before, self._taken = self._path, []
             pack.append(segment.part(segment.start, end))
             self._advance(segment, end)
             room, places = room - pack[-1].length, places - pack[-1].outputs
-            if room < 1 or places < 1:
+            if room < 1 or places < 1 or self._comes_alone(segment):
                 break
         return pack
 
-    def put_back(self, pack: Sequence[Segment]) -> None:
-        """Take back segments that did not run; what they may have overwritten of their path runs again."""
+    def put_back(self, pack: Sequence[Segment], *, alone: bool = False) -> None:
+        """Take back segments that did not run; what they may have overwritten of their path runs again.
+
+        ``alone`` makes the first of them come without others.
+        """
         intact = min(segment.start for segment in pack)
         above = [segment for segment in self._before if segment.start < pack[0].start]
         again = [replace(segment, wants=()) for segment in above if segment.end > intact]
         self._path = [segment for segment in above if segment.end <= intact]
-        self._waiting.extendleft(reversed([*again, *self._taken]))
+        self._waiting.extendleft(reversed([*again, *pack]))
         self.resident = Resident(pack[0].text[: again[0].start if again else intact], self._cuts)
+        self._alone = pack[0].start if alone else None
 
     def drop(self) -> set[int]:
-        """Give up the first waiting segment and all that follow it in some text; return whose wants are lost."""
+        """Give up the first waiting segment and all that follow it in some text; return whose wants are lost.
+
+        That is the segment put back where it was the only one of its pack: then nothing of its path runs again.
+        """
         first = self._waiting[0]
         lost: set[int] = set()
         while self._waiting and self._waiting[0].text[: first.end] == first.text[: first.end]:
@@ -115,20 +122,13 @@ class Schedule:
                 start = segment.start
             if start <= segment.start:
                 return segment
-            self._advance(segment, start)
+            self._take_off(segment, start)
         return None
 
     def _advance(self, segment: Segment, end: int) -> None:
-        """Take the first waiting segment off up to ``end``; from now on that part of it lies in memory."""
-        self._waiting.popleft()
-        if end < segment.end:
-            self._waiting.appendleft(segment.part(end, segment.end))
-        above = [earlier for earlier in self._path if earlier.start < segment.start]
-        self._path = [*above, segment.part(segment.start, end)]
-        self._taken.append(self._path[-1])
-        # What lies in memory beyond a segment that was there before stays: those below it may be there as well.
-        if (known := self._known(segment)) < segment.end:
-            self.resident = Resident(segment.text[: max(end, known)], self._cuts)
+        """Hand out the first waiting segment up to ``end``; from now on that part of it lies in memory."""
+        self._take_off(segment, end)
+        self.resident = Resident(segment.text[: max(end, self._known(segment))], self._cuts)
 
     @property
     def _cuts(self) -> Tokens:
@@ -141,6 +141,22 @@ class Schedule:
             return known
         ends = [cut for cut in self.resident.cuts if segment.start < cut <= segment.end]
         return segment.end if known == segment.end and ends == [segment.end] else segment.start
+
+    def _take_off(self, segment: Segment, end: int) -> None:
+        """Move the first waiting segment up to ``end`` to the path."""
+        self._waiting.popleft()
+        if end < segment.end:
+            self._waiting.appendleft(segment.part(end, segment.end))
+        above = [earlier for earlier in self._path if earlier.start < segment.start]
+        self._path = [*above, segment.part(segment.start, end)]
+
+    def _comes_alone(self, segment: Segment) -> bool:
+        """Whether ``segment`` is the one put back to come alone, or on the path to it."""
+        if self._alone is None:
+            return False
+        if segment.start >= self._alone:
+            self._alone = None
+        return True
 
     def _worth(self, segment: Segment, end: int, room: int, places: int, tokens: int) -> bool:
         if end == segment.end:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from pytest_lmeval.backends.hf.batching import Limits, attempt
@@ -12,6 +13,7 @@ from pytest_lmeval.backends.hf.encoding import Span
 from pytest_lmeval.backends.hf.memory import Meter
 from pytest_lmeval.backends.hf.packs import Packs
 from pytest_lmeval.backends.hf.pages import PAGE, page_cuts
+from pytest_lmeval.backends.hf.path import PathMemory
 from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
 from pytest_lmeval.backends.hf.scoring import Score, checked, fixed_too_large, too_large
 from pytest_lmeval.backends.hf.trie import Text, Want, build
@@ -54,6 +56,7 @@ class SharedScorer:
         self._limits = limits
         self._deterministic = deterministic
         self._meter = meter
+        self._memory = PathMemory()
         self._resident = Resident()
 
     def score(self, spans: Iterable[tuple[OwnerT, Span]]) -> Iterator[tuple[OwnerT, Score | str]]:
@@ -64,22 +67,22 @@ class SharedScorer:
         texts = [self._text(span) for _, span in owned]
         sums = [_Sum(len(text.targets)) for text in texts]
         schedule = Schedule(build(texts), self._resident, texts[-1].tokens, whole=self._deterministic)
-        # Until the end nobody may rely on what the packs leave in memory.
-        self._resident = Resident()
+        # Until the end this memory is nobody else's: another stream may score between two packs of this one.
+        memory, self._memory, self._resident = self._memory, PathMemory(), Resident()
         while pack := schedule.take(self._limits.tokens, self._limits.outputs):
-            found = attempt(self._run, pack)
+            found = attempt(partial(self._run, memory), pack)
             for number in self._lost(schedule, pack) if found is None else ():
                 yield owned[number][0], too_large(len(texts[number].tokens))
             for want, logprob, greedy in found or ():
                 if sums[want.text].add(logprob, greedy):
                     yield owned[want.text][0], checked(sums[want.text].score)
-        self._resident = schedule.resident
+        self._memory, self._resident = memory, schedule.resident
 
-    def _run(self, pack: list[Segment]) -> list[tuple[Want, float, bool]]:
+    def _run(self, memory: PathMemory, pack: list[Segment]) -> list[tuple[Want, float, bool]]:
         if self._meter is None or not self._meter.active:
-            return self._packs.run(pack)
+            return self._packs.run(memory, pack)
         with self._meter.measured(sum(segment.length for segment in pack), self._limits.tokens):
-            found = self._packs.run(pack)
+            found = self._packs.run(memory, pack)
         self._limits.tokens = self._meter.tokens or self._limits.tokens
         return found
 
@@ -91,10 +94,9 @@ class SharedScorer:
         """Make packs smaller after one that was too large; return the texts given up, where none can be smaller."""
         if self._deterministic:
             raise BackendError(fixed_too_large(self._limits.tokens, PAGE))
-        schedule.put_back(pack)
         tokens = sum(segment.length for segment in pack)
+        schedule.put_back(pack, alone=tokens <= SMALLEST_PACK)
         if tokens > SMALLEST_PACK:
             self._limits.tokens = max(SMALLEST_PACK, tokens // 2)
             self._meter = None
-            return set()
-        return schedule.drop()
+        return schedule.drop() if tokens <= SMALLEST_PACK and len(pack) == 1 else set()

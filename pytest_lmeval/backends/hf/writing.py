@@ -193,11 +193,11 @@ class Writer:
 
     def _smaller(self, schedule: Schedule, pack: list[Segment], drafts: list[Draft]) -> Iterator[tuple[Draft, bool]]:
         """Read less at once after a pack that was too large; give up the texts of one that cannot be smaller."""
-        schedule.put_back(pack)
         tokens = sum(segment.length for segment in pack)
+        schedule.put_back(pack, alone=tokens <= SMALLEST_PACK)
         if tokens > SMALLEST_PACK:
             self._reading.tokens = max(SMALLEST_PACK, tokens // 2)
-        else:
+        elif len(pack) == 1:
             yield from ((draft, False) for draft in self._take_out([drafts[number] for number in schedule.drop()]))
 
     def _write(self) -> Iterator[tuple[Draft, bool]]:
