@@ -165,6 +165,7 @@ from pytest_lmeval.backends.hf.memory import Footprint
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.outputs import ways
 from pytest_lmeval.backends.hf.packs import Packs
+from pytest_lmeval.backends.hf.path import PathMemory
 from pytest_lmeval.backends.hf.schedule import Segment
 from pytest_lmeval.backends.protocol import ModelInfo
 
@@ -178,12 +179,12 @@ else:
 model = transformers.AutoModelForCausalLM.from_config(config).to(dtype).eval()
 loaded = Loaded(model=model, tokenizer=None, device=model.device, max_length=512, prefix_token_id=0,
                 info=ModelInfo(backend="hf", name="random"))
-packs = Packs(loaded, ways(model, 512)[0])
+packs, memory = Packs(loaded, ways(model, 512)[0]), PathMemory()
 text = tuple(place % 500 for place in range(512))
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-packs.run([Segment(text, 0, 64)])
+packs.run(memory, [Segment(text, 0, 64)])
 before = peak()
-packs.run([Segment(text, 0, 512)] * 8)
+packs.run(memory, [Segment(text, 0, 512)] * 8)
 print(peak() - before, 8 * 512 * Footprint.of(config, dtype.itemsize, 512).token)
 """
 

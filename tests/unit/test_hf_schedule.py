@@ -16,8 +16,6 @@ from pytest_lmeval.backends.hf.trie import Text, Want, build
 
 from .test_hf_trie import beginnings, random_texts
 
-NOTHING: Tokens = ()
-
 
 class Memory:
     """Which token's keys and values lie at each position, None where a pass that failed has left anything."""
@@ -125,7 +123,7 @@ def test_of_what_lies_in_memory_only_that_runs_again_of_which_something_is_wante
 @pytest.mark.parametrize("seed", range(100))
 @pytest.mark.parametrize("whole", [False, True])
 def test_nothing_is_lost_when_packs_fail(seed: int, whole: bool) -> None:
-    chance, memory, resident = random.Random(seed), Memory(), NOTHING
+    chance, memory, resident = random.Random(seed), Memory(), Resident()
     for round_ in range(3):
         texts = random_texts(seed + 100 * round_, cut_every=3 if whole else None)
         memory.found.clear()
@@ -143,7 +141,7 @@ def test_nothing_is_lost_when_packs_fail(seed: int, whole: bool) -> None:
 
 @pytest.mark.parametrize("seed", range(100))
 def test_only_texts_that_need_what_does_not_fit_are_given_up(seed: int) -> None:
-    chance, memory, resident = random.Random(seed), Memory(), NOTHING
+    chance, memory, resident = random.Random(seed), Memory(), Resident()
     for round_ in range(2):
         texts = random_texts(seed + 100 * round_)
         bad = chance.choice(
