@@ -205,7 +205,7 @@ def test_a_dependence_on_the_place_is_found_on_load(tokenizer: Any, monkeypatch:
     activation = model.transformer.h[1].mlp.act.forward
 
     def uneven(hidden: torch.Tensor) -> torch.Tensor:
-        result = activation(hidden).clone()
+        result: torch.Tensor = activation(hidden).clone()
         if result.shape[1] > 256:
             result[:, 500] *= 1 + 2**-22
         return result
