@@ -90,7 +90,7 @@ def _dependence(packs: Packs, loaded: Loaded, tokens: int) -> str:
         if not _same(found, alone):
             return f"on {loaded.device} its numbers depend on the place in a batch of {tokens} tokens"
     found = _bits(packs, [*other, *text] * (tokens // (2 * length)) or text)
-    if not _same(torch.cat(found.split(length)[1::2] or [found]), alone):
+    if not _same(found.reshape(-1, *alone.shape)[1::2], alone):
         return f"on {loaded.device} its numbers depend on the other texts in a batch of {tokens} tokens"
     return ""
 
@@ -117,7 +117,7 @@ def _bits(packs: Packs, pack: list[Segment]) -> torch.Tensor:
 
 
 def _same(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    return all(torch.equal(copy, expected) for copy in found.split(len(expected)))
+    return bool((found.reshape(-1, *expected.shape) == expected).all())
 
 
 def _check_repetition(loaded: Loaded, scorer: Scorer) -> None:
