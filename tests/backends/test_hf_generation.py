@@ -188,7 +188,7 @@ def test_a_prompt_that_does_not_fit_fails_alone(shared_dir: Path, monkeypatch: p
 def test_generate_halves_its_batch(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = HFOptions(dtype="float32", device="cpu", attn_implementation="sdpa")
     backend = plugin.open(str(shared_dir / "models" / "stories260K"), options)
-    model = backend._parts.scorer._model  # type: ignore[attr-defined]
+    model = backend._parts._loaded.model  # type: ignore[attr-defined]
     original = model.generate
 
     def generate(**arguments: Any) -> Any:
@@ -204,7 +204,7 @@ def test_generate_halves_its_batch(shared_dir: Path, monkeypatch: pytest.MonkeyP
 
 def _count_tokens(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that gets the number of tokens of each pass."""
-    decoder = backend._parts.scorer._model.get_decoder()  # type: ignore[attr-defined]
+    decoder = backend._parts._loaded.model.get_decoder()  # type: ignore[attr-defined]
     original = decoder.forward
     passes: list[int] = []
 
@@ -217,7 +217,7 @@ def _count_tokens(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[int
 
 
 def _fail_above(backend: Backend, monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
-    decoder = backend._parts.scorer._model.get_decoder()  # type: ignore[attr-defined]
+    decoder = backend._parts._loaded.model.get_decoder()  # type: ignore[attr-defined]
     original = decoder.forward
 
     def forward(**arguments: Any) -> Any:

@@ -268,7 +268,7 @@ def test_other_errors_are_the_backends(shared_dir: Path, monkeypatch: pytest.Mon
 
 def test_nan_is_a_failure(shared_dir: Path) -> None:
     backend = _open(shared_dir)
-    model = backend._parts.scorer._model  # type: ignore[attr-defined]
+    model = backend._parts._loaded.model  # type: ignore[attr-defined]
     model.get_output_embeddings().weight.data[3].fill_(float("nan"))
     (answer,) = scores(backend, [("Tom", " ran")])
     assert isinstance(answer, Failure)
@@ -302,7 +302,7 @@ def _replace_reading(
     backend: Backend, monkeypatch: pytest.MonkeyPatch, too_large: Callable[[list[int]], bool]
 ) -> list[list[int]]:
     """Let the memory be too small for some passes; return the tokens of the others as they run."""
-    decoder = backend._parts.scorer._model.get_decoder()  # type: ignore[attr-defined]
+    decoder = backend._parts._loaded.model.get_decoder()  # type: ignore[attr-defined]
     original = decoder.forward
     read: list[list[int]] = []
 

@@ -179,7 +179,7 @@ def test_company_does_not_matter(kind: str, folders: dict[str, Path], backends: 
 def test_choices_of_one_context_run_through_the_encoder_once(
     backends: dict[str, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = backends["t5"]._parts.scorer._model  # type: ignore[attr-defined]
+    model = backends["t5"]._parts._loaded.model  # type: ignore[attr-defined]
     encoder = model.get_encoder()
     original, read = encoder.forward, []
 

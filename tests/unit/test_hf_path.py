@@ -16,7 +16,7 @@ from pytest_lmeval.backends.hf import path as module
 from pytest_lmeval.backends.hf.attention import Call
 from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.path import PathAttention, PathMemory, Stretch
-from pytest_lmeval.backends.hf.schedule import Schedule, Segment
+from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
 from pytest_lmeval.backends.hf.trie import Text, build
 
 from .test_hf_trie import beginnings, random_texts
@@ -108,7 +108,7 @@ def test_each_token_sees_its_own_text(kind: str, tokens: int, long: int, monkeyp
     start = tuple(range(100, 106))
     texts = [Text(start + text.tokens, text.targets) for text in random_texts(3)]
     projections, memory = Projections(KINDS[kind], texts), PathMemory()
-    schedule = Schedule(build(texts), ())
+    schedule = Schedule(build(texts), Resident())
     seen = 0
     while pack := schedule.take(tokens, 1000):
         run = [segment.text[: end + 1] for segment in pack for end in range(segment.start, segment.end)]
@@ -124,7 +124,7 @@ def test_layers_keep_their_own() -> None:
     kinds = [Kind(), Kind(heads=4, key_heads=1, value_width=2, window=2)]
     texts = [Text((1, 2, 3, 4), (0,)), Text((1, 2, 5), (0,))]
     projections, memory = [Projections(kind, texts) for kind in kinds], PathMemory()
-    schedule = Schedule(build(texts), ())
+    schedule = Schedule(build(texts), Resident())
     while pack := schedule.take(2, 9):
         run = [segment.text[: end + 1] for segment in pack for end in range(segment.start, segment.end)]
         attention = PathAttention(memory, stretches(pack))

@@ -11,12 +11,10 @@ import pytest
 pytest.importorskip("torch")
 
 from pytest_lmeval.backends.hf.encoding import Tokens
-from pytest_lmeval.backends.hf.schedule import Schedule, Segment
+from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
 from pytest_lmeval.backends.hf.trie import Text, Want, build
 
 from .test_hf_trie import beginnings, random_texts
-
-NOTHING: Tokens = ()
 
 
 class Memory:
@@ -69,7 +67,7 @@ def packs(schedule: Schedule, tokens: int, outputs: int) -> Iterator[list[Segmen
 @pytest.mark.parametrize("seed", range(20))
 def test_each_token_runs_once_after_those_before_it(seed: int, tokens: int, outputs: int) -> None:
     texts, memory = random_texts(seed), Memory()
-    for pack in packs(Schedule(build(texts), ()), tokens, outputs):
+    for pack in packs(Schedule(build(texts), Resident()), tokens, outputs):
         assert within(pack, tokens, outputs)
         memory.run(pack)
     assert set(memory.runs) == beginnings(texts)
@@ -81,7 +79,7 @@ def test_each_token_runs_once_after_those_before_it(seed: int, tokens: int, outp
 @pytest.mark.parametrize("cut_every", [1, 4])
 def test_whole_nodes_are_never_cut(seed: int, cut_every: int) -> None:
     texts, memory = random_texts(seed, cut_every=cut_every), Memory()
-    for pack in packs(Schedule(build(texts), (), whole=True), 6, 3):
+    for pack in packs(Schedule(build(texts), Resident(), whole=True), 6, 3):
         assert within(pack, 6, 3) or len(pack) == 1
         for segment in pack:
             assert segment.start % cut_every == 0
@@ -92,7 +90,7 @@ def test_whole_nodes_are_never_cut(seed: int, cut_every: int) -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_what_a_schedule_leaves_is_used_by_the_next(seed: int) -> None:
-    memory, resident = Memory(), NOTHING
+    memory, resident = Memory(), Resident()
     for round_ in range(5):
         texts = random_texts(seed + 30 * round_)
         memory.found.clear()
@@ -100,22 +98,22 @@ def test_what_a_schedule_leaves_is_used_by_the_next(seed: int) -> None:
         schedule = Schedule(build(texts), resident, texts[-1].tokens)
         for pack in packs(schedule, 7, 4):
             memory.run(pack)
-            assert memory.holds(schedule.resident)
+            assert memory.holds(schedule.resident.tokens)
         assert sorted(memory.found, key=repr) == sorted(wants(texts), key=repr)
         assert set(memory.runs) <= beginnings(texts)
         # Nothing else lay in memory, and what did runs again no more than once.
-        known = {resident[:length] for length in range(1, len(resident) + 1)}
+        known = {resident.tokens[:length] for length in range(1, len(resident.tokens) + 1)}
         assert beginnings(texts) - known <= set(memory.runs)
         assert {memory.runs[text] for text in set(memory.runs) - known} <= {1}
         resident = schedule.resident
-        assert resident[: len(texts[-1].tokens)] == texts[-1].tokens
+        assert resident.tokens[: len(texts[-1].tokens)] == texts[-1].tokens
 
 
 def test_of_what_lies_in_memory_only_that_runs_again_of_which_something_is_wanted() -> None:
-    resident = (1, 2, 3, 4, 5, 6)
+    resident = Resident((1, 2, 3, 4, 5, 6))
     texts = [Text((1, 2, 3, 4, 5), (7,)), Text((1, 2, 3, 8), (9,)), Text((0, 1), (2,))]
     memory = Memory()
-    memory.tokens = list(resident)
+    memory.tokens = list(resident.tokens)
     schedule = Schedule(build(texts), resident)
     for pack in packs(schedule, 3, 9):
         memory.run(pack)
@@ -125,7 +123,7 @@ def test_of_what_lies_in_memory_only_that_runs_again_of_which_something_is_wante
 @pytest.mark.parametrize("seed", range(100))
 @pytest.mark.parametrize("whole", [False, True])
 def test_nothing_is_lost_when_packs_fail(seed: int, whole: bool) -> None:
-    chance, memory, resident = random.Random(seed), Memory(), NOTHING
+    chance, memory, resident = random.Random(seed), Memory(), Resident()
     for round_ in range(3):
         texts = random_texts(seed + 100 * round_, cut_every=3 if whole else None)
         memory.found.clear()
@@ -136,17 +134,19 @@ def test_nothing_is_lost_when_packs_fail(seed: int, whole: bool) -> None:
                 schedule.put_back(pack, alone=chance.random() < 0.5)
             else:
                 memory.run(pack)
-            assert memory.holds(schedule.resident)
+            assert memory.holds(schedule.resident.tokens)
         assert sorted(memory.found, key=repr) == sorted(wants(texts), key=repr)
         resident = schedule.resident
 
 
 @pytest.mark.parametrize("seed", range(100))
 def test_only_texts_that_need_what_does_not_fit_are_given_up(seed: int) -> None:
-    chance, memory, resident = random.Random(seed), Memory(), NOTHING
+    chance, memory, resident = random.Random(seed), Memory(), Resident()
     for round_ in range(2):
         texts = random_texts(seed + 100 * round_)
-        bad = chance.choice(sorted(beginnings(texts) - {resident[:length] for length in range(len(resident) + 1)}))
+        bad = chance.choice(
+            sorted(beginnings(texts) - {resident.tokens[:length] for length in range(len(resident.tokens) + 1)})
+        )
         memory.found.clear()
         lost: list[int] = []
         schedule = Schedule(build(texts), resident, texts[-1].tokens)
@@ -161,7 +161,7 @@ def test_only_texts_that_need_what_does_not_fit_are_given_up(seed: int) -> None:
                 tokens = max(1, tokens // 2)
             else:
                 memory.run(pack)
-            assert memory.holds(schedule.resident)
+            assert memory.holds(schedule.resident.tokens)
         unanswered = {want.text for want in wants(texts)} - {want.text for want in memory.found}
         assert len(lost) == len(set(lost))
         needing = {n for n, text in enumerate(texts) if text.tokens[: len(bad)] == bad}
@@ -174,7 +174,7 @@ def test_only_texts_that_need_what_does_not_fit_are_given_up(seed: int) -> None:
 
 def test_the_first_of_a_pack_put_back_comes_alone_though_its_path_runs_again() -> None:
     long, short = tuple(range(20)), (0, 1, 50, 51)
-    schedule, memory = Schedule(build([Text(long, (9,)), Text(short, (9,))]), (), short), Memory()
+    schedule, memory = Schedule(build([Text(long, (9,)), Text(short, (9,))]), Resident(), short), Memory()
     memory.run(schedule.take(19, 9))
     pack = schedule.take(9, 9)
     assert [(segment.start, segment.end) for segment in pack] == [(19, 20), (2, 4)]

@@ -15,7 +15,8 @@ class HFOptions:
     """The keys of ``--lm-model=hf:NAME,key=value``.
 
     ``batch_tokens`` is how many tokens a batch may hold, padding and tokens to be generated included; by default
-    it depends on the device. ``batch_size`` caps a batch's rows as well. ``add_bos_token`` and
+    it depends on the device. ``batch_size`` caps a batch's rows as well. ``deterministic`` makes each answer depend on
+    its request alone, bit for bit, and takes longer. ``add_bos_token`` and
     ``prefix_token_id`` override what the tokenizer says, and ``chat_template`` names another template for
     ``--lm-chat-template``: one of the tokenizer's, or a Jinja file. ``peft`` is an adapter on top of the model.
     ``stride`` is how many tokens each window of a rolling log-likelihood predicts after the first. Log-probabilities
@@ -38,6 +39,7 @@ class HFOptions:
     chat_template: str | None = None
     peft: str | None = None
     stride: int | None = None
+    deterministic: bool = False
 
 
 def _open(name: str, options: HFOptions) -> Backend:

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
 
 from pytest_lmeval.backends.hf import HFOptions
-from pytest_lmeval.backends.hf.batching import PLAIN_TOKENS, SHARED_TOKENS, WRITE_TOKENS, Limits, free_memory
+from pytest_lmeval.backends.hf.batching import (
+    BATCH_LOGITS,
+    PLAIN_TOKENS,
+    SHARED_TOKENS,
+    WRITE_TOKENS,
+    Limits,
+    busy,
+    free_memory,
+)
 from pytest_lmeval.backends.hf.chat import ChatTemplate
+from pytest_lmeval.backends.hf.deterministic import FIXED_TOKENS, details, deterministic_scorer
 from pytest_lmeval.backends.hf.encoding import Encoder
 from pytest_lmeval.backends.hf.endings import Endings
 from pytest_lmeval.backends.hf.generation import Generator
 from pytest_lmeval.backends.hf.heap import keep_freed_memory, release_freed_memory
 from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
+from pytest_lmeval.backends.hf.memory import Memory, Meter
 from pytest_lmeval.backends.hf.model import Loaded
+from pytest_lmeval.backends.hf.packs import Packs
 from pytest_lmeval.backends.hf.plain import PlainScorer
 from pytest_lmeval.backends.hf.plain_generation import PlainGenerator
 from pytest_lmeval.backends.hf.probe import Verdict, probe
+from pytest_lmeval.backends.hf.projection import TILE_LOGITS
 from pytest_lmeval.backends.hf.rolling import loglikelihood_rolling
 from pytest_lmeval.backends.hf.scoring import Scorer
 from pytest_lmeval.backends.hf.seq2seq import PairEncoder, PairScorer, is_encoder_decoder
@@ -42,10 +55,10 @@ class HFBackend:
     """Answers requests with a transformers model in this process."""
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
-        self._info = loaded.info
         if loaded.device.type == "cpu":
             keep_freed_memory()
         self._parts: _Parts | None = _Parts(loaded, options)
+        self._info = replace(loaded.info, details={**loaded.info.details, **self._parts.details})
 
     @property
     def info(self) -> ModelInfo:
@@ -88,31 +101,41 @@ class _Parts:
     """
 
     def __init__(self, loaded: Loaded, options: HFOptions) -> None:
-        device, vocabulary = loaded.device.type, _vocabulary(loaded.model)
+        self.details: Mapping[str, str | int | bool] = {}
+        sizes = _Sizes.of(loaded, options)
         self.stride = options.stride
+        self.scorer: Scorer
         paired = is_encoder_decoder(loaded.model)
         self.encoder = (PairEncoder if paired else Encoder)(loaded, options.add_bos_token)
         self.chat = ChatTemplate(loaded.tokenizer, loaded.info.name, options.chat_template)
-        self.limits = Limits.choose(options, PLAIN_TOKENS, device, vocabulary)
+        self.limits = sizes.padded()
         verdict = sharing(loaded, options)
-        if paired:
-            self.scorer: Scorer = PairScorer(loaded, self.limits)
+        if options.deterministic:
+            self.limits = sizes.fixed()
+            self.scorer, name = deterministic_scorer(loaded, verdict.outputs, self.limits)
+            self.details = details(name, self.limits)
+        elif paired:
+            self.scorer = PairScorer(loaded, self.limits)
         elif verdict.outputs is None:
             self.scorer = PlainScorer(loaded, self.limits)
         else:
-            self.limits = Limits.choose(options, SHARED_TOKENS, device, vocabulary)
-            self.scorer = SharedScorer(loaded, self.limits, verdict.outputs)
-        writing = Limits.choose(options, WRITE_TOKENS, device, vocabulary)
+            self.limits = sizes.packed()
+            outputs = replace(verdict.outputs, projection=verdict.outputs.projection.bounded(sizes.tile))
+            self.scorer = SharedScorer(Packs(loaded, outputs), self.limits, meter=sizes.meter)
+        writing = sizes.written()
+        if options.deterministic:
+            writing.rows = 1
         endings = Endings(loaded)
         plain = (PairGenerator if paired else PlainGenerator)(loaded, writing, endings)
         self.generator = Generator(loaded, self.encoder, writing, plain, endings)
         self._writing, self._outputs, self._loaded = writing, verdict.outputs, loaded
+        self._share = not options.deterministic
 
     def writer(self) -> Writer | None:
         """Return a writer for a stream of its own, None for a model that only ``generate`` can run."""
         if self._outputs is None:
             return None
-        return Writer(self._loaded, self._writing, replace(self.limits), self._outputs)
+        return Writer(self._loaded, self._writing, replace(self.limits), self._outputs, share=self._share)
 
 
 def sharing(loaded: Loaded, options: HFOptions) -> Verdict:
@@ -130,6 +153,47 @@ def sharing(loaded: Loaded, options: HFOptions) -> Verdict:
     return verdict
 
 
-def _vocabulary(model: Any) -> int:
-    config = getattr(model.config, "text_config", None) or model.config
-    return int(getattr(config, "vocab_size", 0))
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """How large batches may be: what keeps the device busy, as far as its memory allows; the user's figures win."""
+
+    options: HFOptions
+    device: torch.device
+    memory: Memory
+    vocabulary: int
+
+    @classmethod
+    def of(cls, loaded: Loaded, options: HFOptions) -> _Sizes:
+        config = getattr(loaded.model.config, "text_config", None) or loaded.model.config
+        memory = Memory.of(loaded.model, loaded.max_length)
+        return cls(options, loaded.device, memory, int(getattr(config, "vocab_size", 0)))
+
+    def padded(self) -> Limits:
+        return self._limits(self.memory.padded(busy(PLAIN_TOKENS, self.device.type)))
+
+    def packed(self) -> Limits:
+        return self._limits(self.memory.packed(busy(SHARED_TOKENS, self.device.type)))
+
+    def fixed(self) -> Limits:
+        """The same on every machine: numbers depend on it."""
+        kind = self.device.type
+        return Limits.choose(self.options, busy(FIXED_TOKENS, kind), busy(BATCH_LOGITS, kind), self.vocabulary)
+
+    def written(self) -> Limits:
+        return self._limits(self.memory.written(busy(WRITE_TOKENS, self.device.type)))
+
+    @property
+    def tile(self) -> int:
+        """Logits that are reduced at a time."""
+        return self.memory.logits(busy(TILE_LOGITS, self.device.type))
+
+    @property
+    def meter(self) -> Meter | None:
+        """What corrects the tokens of packs, None where they are the user's."""
+        if self.options.batch_tokens is not None:
+            return None
+        return Meter(self.device, self.memory, busy(SHARED_TOKENS, self.device.type))
+
+    def _limits(self, tokens: int) -> Limits:
+        logits = self.memory.logits(busy(BATCH_LOGITS, self.device.type))
+        return Limits.choose(self.options, tokens, logits, self.vocabulary)

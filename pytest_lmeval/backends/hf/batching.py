@@ -18,9 +18,10 @@ from pytest_lmeval.errors import BackendError
 WINDOW_BATCHES = 8
 WINDOW_REQUESTS = 2048
 
-# Tokens per batch. Where prefixes are shared there is no padding; where they are not, it counts. A CPU is busy with few
-# when it reads: measured, a pack of 1,024 is as fast as one of 2,048, and padded batches of 512 are a quarter faster
-# than of 2,048. When it writes, each step is one token per row, and only many rows make it worth while.
+# Tokens per batch that keep a device busy. Where prefixes are shared there is no padding; where they are not, it
+# counts. A CPU is busy with few when it reads: measured, a pack of 1,024 is as fast as one of 2,048, and padded
+# batches of 512 are a quarter faster than of 2,048. When it writes, each step is one token per row, and only many rows
+# make it worth while.
 SHARED_TOKENS = {"cuda": 16_384, "mps": 4_096, "cpu": 1_024}
 PLAIN_TOKENS = {"cuda": 16_384, "mps": 4_096, "cpu": 512}
 WRITE_TOKENS = {"cuda": 32_768, "mps": 8_192, "cpu": 8_192}
@@ -29,6 +30,12 @@ WRITE_TOKENS = {"cuda": 32_768, "mps": 8_192, "cpu": 8_192}
 BATCH_LOGITS = {"cuda": 2**30, "mps": 2**28, "cpu": 2**27}
 
 CHARACTERS_PER_TOKEN = 4
+
+
+def busy(table: Mapping[str, int], device: str) -> int:
+    """What keeps this kind of device busy."""
+    return table.get(device, table["cpu"])
+
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,11 +68,10 @@ class Limits:
     rows: int | None = None
 
     @classmethod
-    def choose(cls, options: HFOptions, tokens: Mapping[str, int], device: str, vocabulary: int) -> Limits:
-        """The user's figures, else those for this kind of device; ``vocabulary`` is the logits' width."""
-        logits = BATCH_LOGITS.get(device, BATCH_LOGITS["cpu"])
+    def choose(cls, options: HFOptions, tokens: int, logits: int, vocabulary: int) -> Limits:
+        """``tokens`` unless the user says how many; ``vocabulary`` is the width of the ``logits``."""
         return cls(
-            tokens=options.batch_tokens or tokens.get(device, tokens["cpu"]),
+            tokens=options.batch_tokens or tokens,
             outputs=max(1, logits // max(1, vocabulary)),
             rows=options.batch_size,
         )

@@ -15,6 +15,7 @@ import transformers
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf.adapters import attach, checkpoint, describe
 from pytest_lmeval.backends.hf.explaining import explained, first_line, quantization_explained
+from pytest_lmeval.backends.hf.pages import PAGE
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.source import Source, check_folder, find
 from pytest_lmeval.backends.protocol import ModelInfo
@@ -186,6 +187,10 @@ def _check_counts(options: HFOptions) -> None:
         value = getattr(options, key)
         if value is not None and value < 1:
             raise ModelSpecError(f"{key}={value} cannot be used. Give a whole number of 1 or more.")
+    if options.deterministic and options.batch_tokens is not None and options.batch_tokens < PAGE:
+        raise ModelSpecError(
+            f"batch_tokens={options.batch_tokens} is too small for deterministic=true. Give {PAGE} or more."
+        )
 
 
 def choose_dtype(name: str, auto: str = "float32") -> torch.dtype:

@@ -68,13 +68,18 @@ class PathAttention:
     The stretches come in depth-first order: before each, the path up to its start is that of its text.
     """
 
-    def __init__(self, memory: PathMemory, stretches: Sequence[Stretch], leave: Leave | None = None) -> None:
-        """``leave`` is told of each stretch by number, with the keys and values of the path to its end."""
+    def __init__(
+        self, memory: PathMemory, stretches: Sequence[Stretch], leave: Leave | None = None, *, apart: bool = True
+    ) -> None:
+        """``leave`` is told of each stretch by number, with the keys and values of the path to its end.
+
+        ``apart`` lets stretches attend together to what they all have before them: rounding then depends on all.
+        """
         self._memory = memory
         self._stretches = stretches
         self._leave = leave
         self._longest = max(stretch.end for stretch in stretches)
-        self._common = _worth_apart(stretches)
+        self._common = _worth_apart(stretches) if apart else 0
         self._masks: dict[tuple[int, int, int | None, torch.device], torch.Tensor] = {}
 
     def attend(self, call: Call) -> torch.Tensor:

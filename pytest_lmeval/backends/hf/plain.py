@@ -43,11 +43,15 @@ class Row(Generic[OwnerT]):
         return max(map(len, self.owners))
 
 
-def merge(spans: Iterable[tuple[OwnerT, Span]]) -> list[Row[OwnerT]]:
-    """One row for equal inputs, longest first: padding is least and memory runs out early or never."""
-    rows: dict[Tokens, Row[OwnerT]] = {}
+def merge(spans: Iterable[tuple[OwnerT, Span]], *, equal_outputs: bool = False) -> list[Row[OwnerT]]:
+    """One row for equal inputs, longest first: padding is least and memory runs out early or never.
+
+    ``equal_outputs`` keeps apart what wants another number of positions: the batch's shape then says what is wanted.
+    """
+    rows: dict[tuple[Tokens, int], Row[OwnerT]] = {}
     for owner, span in spans:
-        row = rows.setdefault(span.inputs, Row(span.inputs))
+        key = (span.inputs, len(span.targets) if equal_outputs else 0)
+        row = rows.setdefault(key, Row(span.inputs))
         row.owners.setdefault(span.targets, []).append(owner)
     return sorted(rows.values(), key=lambda row: (-row.length, row.inputs))
 
@@ -63,7 +67,9 @@ class Keep(Enum):
 class PlainScorer:
     """Scores spans on one model, in padded batches that share nothing but equal rows."""
 
-    def __init__(self, loaded: Loaded, limits: Limits) -> None:
+    def __init__(self, loaded: Loaded, limits: Limits, *, deterministic: bool = False) -> None:
+        """``deterministic`` expects limits of one row, and makes its shape that of the request alone."""
+        self._deterministic = deterministic
         self._model = loaded.model
         self._device = loaded.device
         self._limits = limits
@@ -78,7 +84,7 @@ class PlainScorer:
 
     def score(self, spans: Iterable[tuple[OwnerT, Span]]) -> Iterator[tuple[OwnerT, Score | str]]:
         """Yield each owner with the score of its span or with why there is none, batch by batch."""
-        rows = merge(spans)
+        rows = merge(spans, equal_outputs=self._deterministic)
         # A batch has the rotary embedding of its longest text, so the others must be on the same side of the border.
         long = sum(self._border is not None and row.length > self._border[0] for row in rows)
         for row, scores in chain(*(run_batches(part, self._limits, self._run) for part in (rows[:long], rows[long:]))):

@@ -8,6 +8,7 @@ largest logit, and the logits of the tokens in question. Source of the running f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -49,12 +50,32 @@ class Projection:
         """``sliced`` says that ``logits`` of a part of the vocabulary cost no more than that part."""
         self._logits = logits
         self._vocabulary = vocabulary
+        self._sliced = sliced
+        self._padded = False
         tile, most = TILE_LOGITS.get(device, TILE_LOGITS["cpu"]), TILE_ROWS.get(device, TILE_ROWS["cpu"])
         self._rows = most if sliced else max(1, min(most, tile // vocabulary))
         self._width = max(1, min(vocabulary, tile // self._rows)) if sliced else vocabulary
 
+    def fixed(self, rows: int) -> Projection:
+        """Return the same projection in tiles of exactly ``rows`` rows: a row's result depends on itself alone."""
+        other = copy(self)
+        other._rows = rows  # with the width as it is, tiles only become smaller
+        other._padded = True
+        return other
+
+    def bounded(self, logits: int) -> Projection:
+        """Return the same projection in tiles of at most so many logits, as far as it comes in tiles."""
+        other = copy(self)
+        if self._sliced:
+            other._width = max(1, min(self._width, logits // self._rows))
+        else:
+            other._rows = max(1, min(self._rows, logits // self._width))
+        return other
+
     def score(self, hidden: torch.Tensor, asked: Asked) -> Found:
         """Score pairs after ``hidden`` (rows x size)."""
+        if self._padded:
+            hidden = torch.nn.functional.pad(hidden, (0, 0, 0, -len(hidden) % self._rows))
         parts = [
             self._score(hidden[first : first + self._rows], asked.between(first, first + self._rows))
             for first in range(0, len(hidden), self._rows)

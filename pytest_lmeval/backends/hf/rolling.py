@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -28,7 +29,7 @@ class _Document:
     def reply(self) -> Reply:
         if self.error is not None:
             return Failure(id=self.id, error=self.error)
-        return RollingAnswer(id=self.id, logprob=sum(self.logprobs), tokens=self.tokens)
+        return RollingAnswer(id=self.id, logprob=math.fsum(self.logprobs), tokens=self.tokens)
 
 
 def loglikelihood_rolling(

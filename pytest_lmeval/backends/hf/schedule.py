@@ -41,6 +41,14 @@ class Segment:
         return Segment(self.text, start, end, tuple(want for want in self.wants if start <= want.position < end))
 
 
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """The text whose keys and values lie in memory, and the ends of the pieces in which it ran."""
+
+    tokens: Tokens = ()
+    cuts: Tokens = ()
+
+
 class Schedule:
     """Hands out the segments of one trie in packs.
 
@@ -48,10 +56,13 @@ class Schedule:
     the packs handed out leave.
     """
 
-    def __init__(self, root: Node, resident: Tokens, last: Tokens = (), *, whole: bool = False) -> None:
-        """``last`` is the text to end with, ``whole`` forbids to cut a node."""
+    def __init__(self, root: Node, resident: Resident, last: Tokens = (), *, whole: bool = False) -> None:
+        """``last`` is the text to end with.
+
+        ``whole`` forbids to cut a node, and to take from memory what ran there in other pieces.
+        """
         self.resident = resident
-        self._waiting = deque(_depth_first(root, resident, last))
+        self._waiting = deque(_depth_first(root, resident.tokens, last))
         self._whole = whole
         self._path: list[Segment] = []
         self._before: list[Segment] = []
@@ -88,7 +99,7 @@ class Schedule:
         again = [replace(segment, wants=()) for segment in above if segment.end > intact]
         self._path = [segment for segment in above if segment.end <= intact]
         self._waiting.extendleft(reversed([*again, *pack]))
-        self.resident = pack[0].text[: again[0].start if again else intact]
+        self.resident = Resident(pack[0].text[: again[0].start if again else intact], self._cuts)
         self._alone = pack[0].start if alone else None
 
     def drop(self) -> set[int]:
@@ -106,8 +117,7 @@ class Schedule:
         """Return the first waiting segment, less what lies in memory already."""
         while self._waiting:
             segment = self._waiting[0]
-            known = common_length(self.resident, segment.text[: segment.end])
-            start = min([known, *(want.position for want in segment.wants[:1])])
+            start = min([self._known(segment), *(want.position for want in segment.wants[:1])])
             if self._whole and start < segment.end:
                 start = segment.start
             if start <= segment.start:
@@ -118,7 +128,19 @@ class Schedule:
     def _advance(self, segment: Segment, end: int) -> None:
         """Hand out the first waiting segment up to ``end``; from now on that part of it lies in memory."""
         self._take_off(segment, end)
-        self.resident = segment.text[: max(end, common_length(self.resident, segment.text[: segment.end]))]
+        self.resident = Resident(segment.text[: max(end, self._known(segment))], self._cuts)
+
+    @property
+    def _cuts(self) -> Tokens:
+        return tuple(segment.end for segment in self._path)
+
+    def _known(self, segment: Segment) -> int:
+        """Up to where the first waiting segment lies in memory; the path above it does."""
+        known = common_length(self.resident.tokens, segment.text[: segment.end])
+        if not self._whole:
+            return known
+        ends = [cut for cut in self.resident.cuts if segment.start < cut <= segment.end]
+        return segment.end if known == segment.end and ends == [segment.end] else segment.start
 
     def _take_off(self, segment: Segment, end: int) -> None:
         """Move the first waiting segment up to ``end`` to the path."""

@@ -14,11 +14,12 @@ from pytest_lmeval.backends.hf.batching import Limits, attempt
 from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.outputs import Outputs
+from pytest_lmeval.backends.hf.packs import Layout
 from pytest_lmeval.backends.hf.path import PathAttention, PathMemory
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.sampling import Draw, choose
-from pytest_lmeval.backends.hf.schedule import Schedule, Segment
-from pytest_lmeval.backends.hf.sharing import SMALLEST_PACK, Layout
+from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
+from pytest_lmeval.backends.hf.sharing import SMALLEST_PACK
 from pytest_lmeval.backends.hf.slots import Group, NextTokens
 from pytest_lmeval.backends.hf.stopping import Stops
 from pytest_lmeval.backends.hf.trie import Text, build
@@ -88,7 +89,7 @@ class Writer:
         self._outputs = outputs
         self._share = share
         self._memory = PathMemory()
-        self._resident: Tokens = ()
+        self._resident = Resident()
         self._waiting: deque[Draft] = deque()
         self._groups: dict[Tokens, _Rows] = {}
 
@@ -159,8 +160,8 @@ class Writer:
             rows.drafts.append(draft)
             rows.group.lengths.append(len(draft.tokens) - len(draft.base))
         texts = [Text(draft.tokens, (0,)) for draft in drafts]
-        schedule = Schedule(build(texts), self._resident if self._share else (), texts[-1].tokens)
-        self._resident = ()
+        schedule = Schedule(build(texts), self._resident if self._share else Resident(), texts[-1].tokens)
+        self._resident = Resident()
         while pack := schedule.take(self._reading.tokens, len(drafts)):
             tokens = attempt(lambda pack: self._pass_reading(pack, drafts), pack)
             if tokens is None:
@@ -179,7 +180,7 @@ class Writer:
                 group.take(call, row, keys[:, :length], values[:, :length])
 
         attention = PathAttention(self._memory, layout.stretches, leave)
-        logits = self._logits(attention, *layout.inputs)
+        logits = self._logits(attention, *layout.inputs())
         if not layout.wants:
             return {}
         numbers = [want.text for want in layout.wants]
