@@ -169,7 +169,8 @@ def pairs() -> list[tuple[str, str]]:
     def some(least: int, most: int) -> str:
         return " ".join(chance.choices(words, k=chance.randint(least, most)))
 
-    examples, asked = some(12, 16), []
+    examples = some(12, 16)
+    asked: list[tuple[str, str]] = []
     for context in (*(f"{examples} {some(3, 12)}" for _ in range(3)), some(1, 2), some(60, 80), ""):
         asked.extend((context, f" {some(1, 6)}") for _ in range(3))
     return asked
@@ -248,7 +249,7 @@ def test_in_bfloat16_sharing_is_as_good_as_plain_batches(name: str, tokenizer: A
 
     def error(answers: Any) -> float:
         off = [abs(one.logprob - other.logprob) for one, other in zip(answers, exact, strict=True)]  # type: ignore[union-attr]
-        return sum(off) / len(off)
+        return float(sum(off) / len(off))
 
     assert error(shared) < 1.5 * error(plain) + 0.01
 

@@ -34,8 +34,9 @@ class Kind:
     softcap: float | None = None
     sinks: bool = False
 
-    def call(self, query: Any, key: Any, value: Any, layer: int = 0) -> Call:
+    def call(self, parts: Sequence[Any], layer: int = 0) -> Call:
         sinks = torch.linspace(-1, 2, self.heads) if self.sinks else None
+        query, key, value = parts
         return Call(layer, query, key, value, self.scale, self.window, self.softcap, sinks)
 
 
@@ -111,7 +112,7 @@ def test_each_token_sees_its_own_text(kind: str, tokens: int, long: int, monkeyp
     seen = 0
     while pack := schedule.take(tokens, 1000):
         run = [segment.text[: end + 1] for segment in pack for end in range(segment.start, segment.end)]
-        call = KINDS[kind].call(*projections.of(run))
+        call = KINDS[kind].call(projections.of(run))
         found = PathAttention(memory, stretches(pack)).attend(call)
         for text, row in zip(run, found, strict=True):
             torch.testing.assert_close(row.double(), alone(KINDS[kind], projections, text), atol=1e-5, rtol=1e-5)
@@ -128,7 +129,7 @@ def test_layers_keep_their_own() -> None:
         run = [segment.text[: end + 1] for segment in pack for end in range(segment.start, segment.end)]
         attention = PathAttention(memory, stretches(pack))
         for layer, kind in enumerate(kinds):
-            found = attention.attend(kind.call(*projections[layer].of(run), layer=layer))
+            found = attention.attend(kind.call(projections[layer].of(run), layer))
             for text, row in zip(run, found, strict=True):
                 torch.testing.assert_close(row.double(), alone(kind, projections[layer], text), atol=1e-5, rtol=1e-5)
 
@@ -137,9 +138,9 @@ def test_layers_keep_their_own() -> None:
 def test_rows_of_no_stretch_are_zero_and_touch_nothing(kind: str) -> None:
     texts = [Text((1, 2, 3), (0,))]
     projections = Projections(KINDS[kind], texts)
-    run = [(1,), (1, 2), (1, 2, 3)]
+    run: list[Tokens] = [(1,), (1, 2), (1, 2, 3)]
     padded = [torch.cat([torch.full_like(part[:, :2], torch.nan), part], dim=1) for part in projections.of(run)]
-    found = PathAttention(PathMemory(), [Stretch(2, 0, 3)]).attend(KINDS[kind].call(*padded))
+    found = PathAttention(PathMemory(), [Stretch(2, 0, 3)]).attend(KINDS[kind].call(padded))
     assert torch.equal(found[:2], torch.zeros_like(found[:2]))
     for text, row in zip(run, found[2:], strict=True):
         torch.testing.assert_close(row.double(), alone(KINDS[kind], projections, text), atol=1e-5, rtol=1e-5)
@@ -155,8 +156,9 @@ def test_each_stretch_leaves_the_path_to_its_end() -> None:
         left[number] = keys.clone(), values.clone()
 
     parts = [Stretch(0, 0, 1), Stretch(1, 1, 2), Stretch(3, 1, 1)]
-    PathAttention(PathMemory(), parts, leave).attend(Kind().call(*projections.of(run)))
-    for number, path in enumerate(([(1,)], [(1,), (1, 2), (1, 2, 3)], [(1,), (1, 4)])):
+    PathAttention(PathMemory(), parts, leave).attend(Kind().call(projections.of(run)))
+    paths: list[list[Tokens]] = [[(1,)], [(1,), (1, 2), (1, 2, 3)], [(1,), (1, 4)]]
+    for number, path in enumerate(paths):
         _, key, value = projections.of(path)
         assert torch.equal(left[number][0], key)
         assert torch.equal(left[number][1], value)

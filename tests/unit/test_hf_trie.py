@@ -16,7 +16,7 @@ from pytest_lmeval.backends.hf.trie import Node, Text, Want, build, common_lengt
 def random_texts(seed: int, *, cut_every: int | None = None) -> list[Text]:
     """Texts of few different tokens, so that many begin alike, some are equal and some the beginning of others."""
     chance = random.Random(seed)
-    texts = []
+    texts: list[Text] = []
     for _ in range(chance.randint(1, 20)):
         tokens = tuple(chance.choices(range(2 + seed % 2), k=chance.randint(1, 12)))
         if texts and chance.random() < 0.5:

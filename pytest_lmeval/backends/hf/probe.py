@@ -74,7 +74,8 @@ def probe(model: Any, max_length: int) -> Verdict:
 def _try(model: Any, ids: torch.Tensor, outputs: Outputs) -> tuple[torch.Tensor, dict[int, int | None]]:
     """Return the logits of all packs, and the windows that the layers asked for."""
     memory, first = PathMemory(), 0
-    found, windows = [], {}
+    found: list[torch.Tensor] = []
+    windows: dict[int, int | None] = {}
     for stretches in PACKS:
         watched = _Watched(PathAttention(memory, stretches))
         places = [place for stretch in stretches for place in range(stretch.start, stretch.end)]
