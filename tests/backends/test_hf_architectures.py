@@ -85,6 +85,22 @@ def test_padding_does_not_change_what_is_generated(name: str, models: dict[str, 
     assert together == texts(_backend(models[name], tokenizer, batch_size=1), asked)
 
 
+def test_a_context_without_tokens_is_none(models: dict[str, Any], tokenizer: Any) -> None:
+    from copy import deepcopy
+
+    from tokenizers.normalizers import Replace, Sequence
+
+    deaf = deepcopy(tokenizer)
+    normalizer = deaf.backend_tokenizer.normalizer
+    steps = [Replace("\u200b", "")] + ([normalizer] if normalizer else [])
+    deaf.backend_tokenizer.normalizer = Sequence(steps)
+    backend = _backend(models["gpt2"], deaf)
+    silent, without = scores(backend, [("\u200b", "Hello"), ("", "Hello")])
+    assert isinstance(silent, LoglikelihoodAnswer)
+    assert isinstance(without, LoglikelihoodAnswer)
+    assert silent.logprob == pytest.approx(without.logprob, abs=1e-4)
+
+
 @pytest.mark.parametrize("keep", ["PER_ROW", "SHARED", "ALL"])
 def test_ways_to_ask_for_logits_agree(
     keep: str, stories260k: Backend, shared_dir: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,9 +40,9 @@ def test_a_conversation_is_what_the_template_makes_of_it(shared_dir: Path, tmp_p
     backend = opened(shared_dir, template(tmp_path, TEMPLATE))
     asked = "system> Be kind.\nuser> Once upon a time\nassistant> "
     begun = "system> Be kind.\nuser> Once upon a time\nassistant> there was"
-    assert score(backend, ASK, "a cat").logprob == score(backend, asked, "a cat").logprob
-    assert score(backend, BEGUN, " a cat").logprob == score(backend, begun, " a cat").logprob
-    assert score(backend, ASK, "a cat").logprob != score(backend, "Once upon a time", "a cat").logprob
+    assert score(backend, ASK, "a cat").logprob == near(score(backend, asked, "a cat").logprob)
+    assert score(backend, BEGUN, " a cat").logprob == near(score(backend, begun, " a cat").logprob)
+    assert score(backend, ASK, "a cat").logprob != near(score(backend, "Once upon a time", "a cat").logprob)
     how = GenerationSettings(max_tokens=12)
     spoken = [texts(backend, [(context, how)])[0] for context in (ASK, asked, BEGUN, begun)]
     assert spoken[0] == spoken[1]
@@ -54,7 +55,7 @@ def test_a_template_that_takes_no_system_message_gets_none(shared_dir: Path, tmp
         found = [score(backend, ASK, word).logprob for word in ("a", "b")]
     assert len(said) == 1
     asked = "user> Once upon a time\nassistant> "
-    assert found == [score(backend, asked, word).logprob for word in ("a", "b")]
+    assert found == near([score(backend, asked, word).logprob for word in ("a", "b")])
 
 
 PICKY = "{% if messages[-1].content == 'odd' %}{{ raise_exception('odd') }}{% endif %}" + NO_SYSTEM.replace(
@@ -113,3 +114,8 @@ def test_a_template_that_cannot_be_used(shared_dir: Path, tmp_path: Path, text: 
     with pytest.raises(BackendError, match=message):
         score(backend, ASK, "a")
     assert score(backend, "Once", " upon").logprob < 0
+
+
+def near(value: Any) -> Any:
+    """Equal up to rounding: what lies in memory already does not run with the rest."""
+    return pytest.approx(value, abs=1e-4)

@@ -54,9 +54,15 @@ class Encoder:
         joint = self.texts(text for context, cont in moved if context for text in (context, context + cont))
         alone = self._plain(cont for context, cont in moved if not context)
         return [
-            self._span(*(_split(joint, context, cont) if context else self._start(alone[cont])))
+            self._span(*(self._split(joint, context, cont) if context else self._start(alone[cont])))
             for context, cont in moved
         ]
+
+    def _split(self, encoded: dict[str, list[int]], context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """By token count. Where a token spans the border, the model reads the context as encoded alone."""
+        alone, whole = encoded[context], encoded[context + continuation]
+        # A tokenizer may drop all of a context: then there is none.
+        return (alone, whole[len(alone) :]) if alone else self._start(whole)
 
     def _start(self, tokens: list[int]) -> tuple[list[int], list[int]]:
         """Without a context the prefix token stands for it, unless the continuation brings its own."""
@@ -104,9 +110,3 @@ def move_whitespace(context: str, continuation: str) -> tuple[str, str]:
     """Whitespace at the end of the context starts the continuation: tokens carry their leading space."""
     kept = context.rstrip()
     return kept, context[len(kept) :] + continuation
-
-
-def _split(encoded: dict[str, list[int]], context: str, continuation: str) -> tuple[list[int], list[int]]:
-    """By token count. Where a token spans the border, the model reads the context as encoded alone."""
-    alone = encoded[context]
-    return alone, encoded[context + continuation][len(alone) :]

@@ -15,14 +15,17 @@ from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.outputs import Outputs
 from pytest_lmeval.backends.hf.packs import Layout
+from pytest_lmeval.backends.hf.pages import PAGE
 from pytest_lmeval.backends.hf.path import PathAttention, PathMemory
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.sampling import Draw, choose
 from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
+from pytest_lmeval.backends.hf.scoring import fixed_too_large
 from pytest_lmeval.backends.hf.sharing import SMALLEST_PACK
 from pytest_lmeval.backends.hf.slots import Group, NextTokens
 from pytest_lmeval.backends.hf.stopping import Stops
 from pytest_lmeval.backends.hf.trie import Text, build
+from pytest_lmeval.errors import BackendError
 
 # New rows are read when this part of the room is free: several at once make better use of a pass than one.
 REFILL = 4
@@ -192,7 +195,12 @@ class Writer:
         return rows.group, rows.drafts.index(draft)
 
     def _smaller(self, schedule: Schedule, pack: list[Segment], drafts: list[Draft]) -> Iterator[tuple[Draft, bool]]:
-        """Read less at once after a pack that was too large; give up the texts of one that cannot be smaller."""
+        """Read less at once after a pack that was too large; give up the texts of one that cannot be smaller.
+
+        Raises BackendError where numbers must not depend on how much is read at once.
+        """
+        if not self._share:
+            raise BackendError(fixed_too_large(self._reading.tokens, PAGE))
         tokens = sum(segment.length for segment in pack)
         schedule.put_back(pack, alone=tokens <= SMALLEST_PACK)
         if tokens > SMALLEST_PACK:
