@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from pytest_lmeval.backends.hf.attention import attending
+from pytest_lmeval.backends.hf.batched import path_attention
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.outputs import Outputs
-from pytest_lmeval.backends.hf.path import PathAttention, PathMemory, Stretch
+from pytest_lmeval.backends.hf.path import PathMemory, Stretch
 from pytest_lmeval.backends.hf.projection import Asked, Found
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.schedule import Segment
@@ -50,7 +51,7 @@ class Packs:
         if self.rows is not None and not self._outputs.lean:
             # The model's own output layer must see a fixed number of rows as well.
             places = torch.nn.functional.pad(places, (0, self.rows - len(places)))
-        attention = PathAttention(memory, layout.stretches, apart=self.rows is None)
+        attention = path_attention(self._device, memory, layout.stretches, together=self.rows is None)
         with torch.inference_mode(), quiet(), attending(self._model, attention):
             return self._outputs.states(ids.to(self._device), positions.to(self._device), places.to(self._device))
 
