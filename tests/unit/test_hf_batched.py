@@ -13,12 +13,14 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_lmeval.backends.hf import batched, blocks
-from pytest_lmeval.backends.hf.attention import Call
+from pytest_lmeval.backends.hf.attention import Attention, Call
 from pytest_lmeval.backends.hf.batched import BatchedAttention, path_attention
 from pytest_lmeval.backends.hf.path import PathAttention, PathMemory, Stretch
 from pytest_lmeval.backends.hf.schedule import Schedule, Segment
+from pytest_lmeval.backends.hf.slots import Group, NextTokens
 from pytest_lmeval.backends.hf.trie import Text, build
 
 
@@ -162,6 +164,53 @@ def test_layers_keep_their_own_and_share_what_is_alike() -> None:
             call = kind.call(pack[-1].row + pack[-1].length, layer, layer)
             torch.testing.assert_close(found.attend(call), expected.attend(call), atol=1e-5, rtol=1e-5)
         assert len(found._plans) <= 3
+
+
+class Calls(TorchDispatchMode):
+    """Counts what torch is asked to do, views aside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += not function.is_view
+        self.names.add(function.overloadpacket.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+def calls_of_a_layer(attention: Attention, call: Call) -> Calls:
+    """The calls of a layer that is not the first of its kind."""
+    attention.attend(call)
+    with Calls() as calls:
+        attention.attend(call)
+    return calls
+
+
+# What can only answer when the device has done all that it was asked before.
+WAITING = {"nonzero", "_local_scalar_dense", "masked_select", "item"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_calls_do_not_grow_with_the_stretches(kind: str) -> None:
+    counts = []
+    for many in (60, 240):
+        pack = [Stretch(1, 0, 20), *(Stretch(21 + 3 * number, 20, 3) for number in range(many))]
+        calls = calls_of_a_layer(BatchedAttention(PathMemory(), pack), KINDS[kind].call(21 + 3 * many, 0))
+        assert not calls.names & WAITING
+        counts.append(calls.count)
+    assert counts[0] == counts[1] < 60
+
+
+def test_the_next_tokens_ask_for_nothing_that_is_known() -> None:
+    group = Group((1, 2, 3))
+    keys = Kind().call(9, 0)
+    for row, length in enumerate((4, 5, 6)):
+        group.take(keys, row, keys.key[:, 1 : length + 4], keys.value[:, 1 : length + 4])
+        group.lengths.append(length + 1)
+    calls = calls_of_a_layer(NextTokens([group]), Kind().call(3, 1))
+    assert not calls.names & {*WAITING, "arange", "lift_fresh", "_to_copy"}
 
 
 def test_the_device_decides() -> None:

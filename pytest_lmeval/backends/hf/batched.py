@@ -239,6 +239,9 @@ def _causal(call: Call, query: torch.Tensor, key: torch.Tensor, value: torch.Ten
     """
     group = query.shape[1] // key.shape[1]
     key, value = (part.repeat_interleave(group, dim=1) for part in (key, value))
-    mask = causal_lower_right(query.shape[2], key.shape[2])
-    found = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=call.scale)
+    square = query.shape[2] == key.shape[2]
+    mask = None if square else causal_lower_right(query.shape[2], key.shape[2])
+    found = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, is_causal=square, scale=call.scale
+    )
     return found.transpose(1, 2)

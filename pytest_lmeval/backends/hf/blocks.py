@@ -22,7 +22,7 @@ Numbers: TypeAlias = npt.NDArray[np.int64]
 KEY_COST = 64
 
 # A stretch of so many tokens is not worth a mask, however much it has before it.
-LONG = 256
+LONG = 512
 
 # Part of a batch that may be padding, and the scores whose worth in time is starting one more batch.
 PADDING, FREE = 0.2, 2**18
