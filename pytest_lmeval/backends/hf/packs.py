@@ -57,7 +57,7 @@ class Packs:
 
     def _score(self, states: torch.Tensor, layout: Layout) -> Found:
         with torch.inference_mode():
-            return self._outputs.projection.score(states, layout.asked(states.device))
+            return self._outputs.projection.score(states, layout.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Layout:
         ids, positions = torch.tensor([self.ids + padding]), torch.tensor([self.positions + padding])
         return ids, positions, torch.tensor(self.places, dtype=torch.long)
 
-    def asked(self, device: torch.device) -> Asked:
+    @property
+    def asked(self) -> Asked:
         """The wants as the projection takes them."""
-        tokens = torch.tensor([want.token for want in self.wants], device=device)
-        return Asked(torch.tensor(self.rows, device=device), tokens)
+        return Asked(torch.tensor(self.rows), torch.tensor([want.token for want in self.wants]))
