@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -164,6 +164,23 @@ def test_layers_keep_their_own_and_share_what_is_alike() -> None:
             call = kind.call(pack[-1].row + pack[-1].length, layer, layer)
             torch.testing.assert_close(found.attend(call), expected.attend(call), atol=1e-5, rtol=1e-5)
         assert len(found._plans) <= 3
+
+
+# A pack of the usual sizes: a long beginning, short rests, a long one, texts of their own and choices.
+USUAL = [(0, 90), *[(90, 25), (90, 31)] * 4, (60, 520), *[(0, 40), (40, 8), (40, 9), (40, 7)] * 3, (0, 600), (200, 530)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", ["plain", "grouped queries", "softcap"])
+def test_usual_sizes(kind: str, dtype: Any) -> None:
+    pack: list[Stretch] = []
+    for start, length in USUAL:
+        pack.append(Stretch(pack[-1].row + pack[-1].length if pack else 1, start, length))
+    call = KINDS[kind].call(pack[-1].row + pack[-1].length, 0)
+    call = replace(call, query=call.query.to(dtype), key=call.key.to(dtype), value=call.value.to(dtype))
+    found = BatchedAttention(PathMemory(), pack).attend(call)
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    torch.testing.assert_close(found, PathAttention(PathMemory(), pack).attend(call), atol=tolerance, rtol=tolerance)
 
 
 class Calls(TorchDispatchMode):
