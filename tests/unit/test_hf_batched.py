@@ -45,7 +45,8 @@ class Kind:
         for part in parts:
             part[:, 0] = torch.nan
         sinks = torch.linspace(-1, 2, self.heads) if self.sinks else None
-        return Call(layer, *parts, self.scale, self.window, self.softcap, sinks)
+        query, key, value = parts
+        return Call(layer, query, key, value, self.scale, self.window, self.softcap, sinks)
 
 
 KINDS = {
@@ -183,11 +184,11 @@ def test_usual_sizes(kind: str, dtype: Any) -> None:
     torch.testing.assert_close(found, PathAttention(PathMemory(), pack).attend(call), atol=tolerance, rtol=tolerance)
 
 
-class Calls(TorchDispatchMode):
+class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what torch is asked to do, views aside."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
         self.names: set[str] = set()
 
@@ -200,7 +201,8 @@ class Calls(TorchDispatchMode):
 def calls_of_a_layer(attention: Attention, call: Call) -> Calls:
     """The calls of a layer that is not the first of its kind."""
     attention.attend(call)
-    with Calls() as calls:
+    calls = Calls()
+    with calls:
         attention.attend(call)
     return calls
 

@@ -45,7 +45,8 @@ class BatchedAttention:
     """Does what ``PathAttention`` does, in batches. Rows rise from stretch to stretch.
 
     Nothing is read from the memory after the pack has been written to it, so each stretch finds its path as it was at
-    its turn: in the memory as it was before the pack, or in a row of the pack.
+    its turn: in the memory as it was before the pack, or in a row of the pack. A mask does not hide a NaN: where a
+    text has one, all texts of its block have.
     """
 
     def __init__(self, memory: PathMemory, stretches: Sequence[Stretch], leave: Leave | None = None) -> None:
@@ -166,8 +167,13 @@ class _Batch:
         sight = parts[0].sight
         rows, spare = padded([part.rows for part in parts])
         keys, unused = padded([part.keys for part in parts], MASK_ALIGNMENT if sight is Sight.MASKED else 1)
-        targets = np.where(spare, tokens, rows).ravel()
-        return cls(*(torch.tensor(table, device=device) for table in (rows, targets, keys, unused)), sight)
+        return cls(
+            rows=torch.tensor(rows, device=device),
+            targets=torch.tensor(np.where(spare, tokens, rows).ravel(), device=device),
+            keys=torch.tensor(keys, device=device),
+            unused=torch.tensor(unused, device=device),
+            sight=sight,
+        )
 
     @property
     def scores(self) -> int:

@@ -98,7 +98,8 @@ class PathAttention:
             mask = self._mask(stretch.length, seen.stop - seen.start, call)
             parts = call.query[:, rows], keys[:, seen], values[:, seen]
             if before is None:
-                found = scaled_dot_product(call, *(part[None] for part in parts), mask)[0]
+                query, key, value = (part[None] for part in parts)
+                found = scaled_dot_product(call, query, key, value, mask)[0]
             else:
                 causal = mask is None and stretch.length > 1
                 found = merge(before.rows(rows), partial_attention(call, *parts, mask, causal=causal))
