@@ -30,6 +30,10 @@ def in_batches(request: pytest.FixtureRequest, shared_dir: Path, monkeypatch: py
     used: list[Any] = []
 
     class Counted(batched.BatchedAttention):
+        def __init__(self, *arguments: Any, apart: bool) -> None:
+            assert apart
+            super().__init__(*arguments)
+
         def attend(self, call: Any) -> Any:
             used.append(call)
             return super().attend(call)

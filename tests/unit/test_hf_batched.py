@@ -19,7 +19,7 @@ from pytest_lmeval.backends.hf import batched, blocks
 from pytest_lmeval.backends.hf.attention import Attention, Call
 from pytest_lmeval.backends.hf.batched import BatchedAttention, path_attention
 from pytest_lmeval.backends.hf.path import PathAttention, PathMemory, Stretch
-from pytest_lmeval.backends.hf.schedule import Schedule, Segment
+from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
 from pytest_lmeval.backends.hf.slots import Group, NextTokens
 from pytest_lmeval.backends.hf.trie import Text, build
 
@@ -97,7 +97,7 @@ def random_texts(seed: int) -> list[Text]:
 
 def packs(seed: int, tokens: int) -> Iterator[list[Stretch]]:
     """The packs of two schedules, of which the second starts from what the first left; row 0 is padding."""
-    resident: tuple[int, ...] = ()
+    resident = Resident()
     for turn in range(2):
         schedule = Schedule(build(random_texts(2 * seed + turn % 2) + random_texts(seed)), resident)
         while pack := schedule.take(tokens, 1000):
@@ -237,3 +237,5 @@ def test_the_device_decides() -> None:
     assert isinstance(path_attention(torch.device("cpu"), *arguments), PathAttention)
     for device in ("cuda", "mps", "xpu"):
         assert isinstance(path_attention(torch.device(device), *arguments), BatchedAttention)
+        # What must not depend on other stretches does not run in a block with them.
+        assert isinstance(path_attention(torch.device(device), *arguments, together=False), PathAttention)
