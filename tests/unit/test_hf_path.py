@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -152,10 +153,11 @@ def test_each_stretch_leaves_the_path_to_its_end() -> None:
     run: list[Tokens] = [(1,), (1, 2), (1, 2, 3), (1, 4)]
     left: dict[int, tuple[Any, Any]] = {}
 
-    def leave(call: Call, number: int, keys: Any, values: Any) -> None:
+    def take(number: int, _: Call, keys: Any, values: Any) -> None:
         left[number] = keys.clone(), values.clone()
 
     parts = [Stretch(0, 0, 1), Stretch(1, 1, 2), Stretch(3, 1, 1)]
+    leave = {number: partial(take, number) for number in range(3)}
     PathAttention(PathMemory(), parts, leave).attend(Kind().call(projections.of(run)))
     paths: list[list[Tokens]] = [[(1,)], [(1,), (1, 2), (1, 2, 3)], [(1,), (1, 4)]]
     for number, path in enumerate(paths):

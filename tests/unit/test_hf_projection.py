@@ -13,6 +13,8 @@ import torch
 from pytest_lmeval.backends.hf import projection as module
 from pytest_lmeval.backends.hf.projection import Asked, Found, Projection
 
+from .test_hf_batched import WAITING, Calls
+
 ROWS, SIZE, VOCABULARY = 9, 5, 37
 
 
@@ -123,3 +125,20 @@ def test_pairs_between_rows() -> None:
     part = pairs.between(2, 6)
     assert (part.rows.tolist(), part.tokens.tolist()) == ([0, 3, 3], [2, 3, 4])
     assert len(pairs.between(3, 5).rows) == 0
+
+
+@pytest.mark.usefixtures("tiles")
+@pytest.mark.parametrize("levels", [1, 2, 4, 10**6])
+def test_a_gpu_is_not_waited_for_and_finds_the_same(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(module.TILE_LOGITS, "cuda", module.TILE_LOGITS["cpu"])
+    monkeypatch.setitem(module.TILE_ROWS, "cuda", module.TILE_ROWS["cpu"])
+    torch.manual_seed(levels)
+    logits = torch.randint(levels, (ROWS, VOCABULARY)) / levels
+    pairs = Asked(torch.arange(ROWS).repeat_interleave(VOCABULARY), torch.arange(VOCABULARY).repeat(ROWS))
+    for device, waits in (("cpu", True), ("cuda", False)):
+        # Both run on a CPU: what is done for the device is what counts.
+        head = Projection(lambda states, first, last: states[:, first:last], VOCABULARY, device, sliced=True)
+        with Calls() as calls:
+            found = head.score(logits, pairs)
+        compare(found, logits, pairs)
+        assert bool(calls.names & WAITING) is waits

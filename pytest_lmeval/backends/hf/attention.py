@@ -93,23 +93,23 @@ AttentionInterface.register(NAME, _attend)
 def scaled_dot_product(
     call: Call, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
 ) -> torch.Tensor:
-    """Attention of ``query`` on ``key`` and ``value``, each heads x tokens x width; the mask is added to the scores.
+    """Attention of ``query`` on ``key`` and ``value``, each batch x heads x tokens x width; the mask is added.
 
     Without a mask the first token sees the first key, the second the first two, and so on.
     Source: Vaswani et al. 2017, section 3.2.1.
     """
     if call.softcap is None and call.sinks is None:
         return torch.nn.functional.scaled_dot_product_attention(
-            query[None],
-            key[None],
-            value[None],
+            query,
+            key,
+            value,
             attn_mask=mask,
-            is_causal=mask is None and query.shape[1] > 1,
+            is_causal=mask is None and query.shape[2] > 1,
             scale=call.scale,
-            enable_gqa=query.shape[0] != key.shape[0],
-        )[0]
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
     if mask is None:
-        mask = causal_mask(query.shape[1], key.shape[1], None, query)
+        mask = causal_mask(query.shape[2], key.shape[2], None, query)
     return _spelled_out(call, query, key, value, mask)
 
 
@@ -117,18 +117,18 @@ def _spelled_out(
     call: Call, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
     """Attention with what torch's own function does not take. The softmax is in float32."""
-    heads, tokens, width = query.shape
-    grouped = query.reshape(key.shape[0], -1, width)
-    scores = (grouped @ key.transpose(1, 2)).view(heads, tokens, -1).float()
+    count, heads, tokens, width = query.shape
+    grouped = query.reshape(count, key.shape[1], -1, width)
+    scores = (grouped @ key.transpose(2, 3)).view(count, heads, tokens, -1).float()
     scores *= width**-0.5 if call.scale is None else call.scale
     if call.softcap is not None:
         scores = torch.tanh(scores / call.softcap) * call.softcap
     scores += mask
     if call.sinks is not None:
-        sinks = call.sinks.float().view(heads, 1, 1).expand(-1, tokens, -1)
+        sinks = call.sinks.float().view(heads, 1, 1).expand(count, -1, tokens, -1)
         scores = torch.cat([scores, sinks], dim=-1)
-    weights = torch.softmax(scores, dim=-1)[..., : key.shape[1]].to(value.dtype)
-    return (weights.view(key.shape[0], -1, key.shape[1]) @ value).view(heads, tokens, -1)
+    weights = torch.softmax(scores, dim=-1)[..., : key.shape[2]].to(value.dtype)
+    return (weights.view(count, key.shape[1], -1, key.shape[2]) @ value).view(count, heads, tokens, -1)
 
 
 def causal_mask(tokens: int, keys: int, window: int | None, like: torch.Tensor) -> torch.Tensor:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from pytest_lmeval.backends.hf.attention import attending
+from pytest_lmeval.backends.hf.batched import path_attention
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.outputs import Outputs
-from pytest_lmeval.backends.hf.path import PathAttention, PathMemory, Stretch
+from pytest_lmeval.backends.hf.path import PathMemory, Stretch
 from pytest_lmeval.backends.hf.projection import Asked, Found
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.schedule import Segment
@@ -50,13 +51,13 @@ class Packs:
         if self.rows is not None and not self._outputs.lean:
             # The model's own output layer must see a fixed number of rows as well.
             places = torch.nn.functional.pad(places, (0, self.rows - len(places)))
-        attention = PathAttention(memory, layout.stretches, apart=self.rows is None)
+        attention = path_attention(self._device, memory, layout.stretches, together=self.rows is None)
         with torch.inference_mode(), quiet(), attending(self._model, attention):
             return self._outputs.states(ids.to(self._device), positions.to(self._device), places.to(self._device))
 
     def _score(self, states: torch.Tensor, layout: Layout) -> Found:
         with torch.inference_mode():
-            return self._outputs.projection.score(states, layout.asked(states.device))
+            return self._outputs.projection.score(states, layout.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Layout:
         ids, positions = torch.tensor([self.ids + padding]), torch.tensor([self.positions + padding])
         return ids, positions, torch.tensor(self.places, dtype=torch.long)
 
-    def asked(self, device: torch.device) -> Asked:
+    @property
+    def asked(self) -> Asked:
         """The wants as the projection takes them."""
-        tokens = torch.tensor([want.token for want in self.wants], device=device)
-        return Asked(torch.tensor(self.rows, device=device), tokens)
+        return Asked(torch.tensor(self.rows), torch.tensor([want.token for want in self.wants]))

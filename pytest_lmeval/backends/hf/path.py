@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,7 +59,11 @@ def _longer(like: torch.Tensor, kept: torch.Tensor | None, capacity: int) -> tor
     return longer
 
 
-Leave = Callable[[Call, int, torch.Tensor, torch.Tensor], None]
+# Takes keys and values of a path, each heads x positions x width.
+Take = Callable[[Call, torch.Tensor, torch.Tensor], None]
+
+# What takes the path to the end of a stretch, by the number of the stretch; those that nobody needs are not there.
+Leave = Mapping[int, Take]
 
 
 class PathAttention:
@@ -71,13 +75,10 @@ class PathAttention:
     def __init__(
         self, memory: PathMemory, stretches: Sequence[Stretch], leave: Leave | None = None, *, apart: bool = True
     ) -> None:
-        """``leave`` is told of each stretch by number, with the keys and values of the path to its end.
-
-        ``apart`` lets stretches attend together to what they all have before them: rounding then depends on all.
-        """
+        """``apart`` lets stretches attend together to what they all have before them: rounding then depends on all."""
         self._memory = memory
         self._stretches = stretches
-        self._leave = leave
+        self._leave = leave or {}
         self._longest = max(stretch.end for stretch in stretches)
         self._common = _worth_apart(stretches) if apart else 0
         self._masks: dict[tuple[int, int, int | None, torch.device], torch.Tensor] = {}
@@ -93,17 +94,18 @@ class PathAttention:
             rows, places = slice(stretch.row, stretch.row + stretch.length), slice(stretch.start, stretch.end)
             keys[:, places] = call.key[:, rows]
             values[:, places] = call.value[:, rows]
-            seen = slice(max(common, _first_seen(stretch.start, call.window)), stretch.end)
+            seen = slice(max(common, first_seen(stretch.start, call.window)), stretch.end)
             mask = self._mask(stretch.length, seen.stop - seen.start, call)
             parts = call.query[:, rows], keys[:, seen], values[:, seen]
             if before is None:
-                found = scaled_dot_product(call, *parts, mask)
+                query, key, value = (part[None] for part in parts)
+                found = scaled_dot_product(call, query, key, value, mask)[0]
             else:
                 causal = mask is None and stretch.length > 1
                 found = merge(before.rows(rows), partial_attention(call, *parts, mask, causal=causal))
             output[rows] = found.transpose(0, 1)
-            if self._leave is not None:
-                self._leave(call, number, keys[:, : stretch.end], values[:, : stretch.end])
+            if number in self._leave:
+                self._leave[number](call, keys[:, : stretch.end], values[:, : stretch.end])
         return output
 
     def _mask(self, tokens: int, keys: int, call: Call) -> torch.Tensor | None:
@@ -124,5 +126,6 @@ def _worth_apart(stretches: Sequence[Stretch]) -> int:
     return common if common >= LONG and mean <= SHORT else 0
 
 
-def _first_seen(start: int, window: int | None) -> int:
+def first_seen(start: int, window: int | None) -> int:
+    """Return the first position that a token at ``start`` sees."""
     return 0 if window is None else max(0, start + 1 - window)

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from pytest_lmeval.backends.hf.attention import Call, UnsupportedAttentionError, attending
+from pytest_lmeval.backends.hf.attention import Attention, Call, UnsupportedAttentionError, attending
+from pytest_lmeval.backends.hf.batched import path_attention
 from pytest_lmeval.backends.hf.outputs import REFUSALS, Outputs, ways
-from pytest_lmeval.backends.hf.path import PathAttention, PathMemory, Stretch
+from pytest_lmeval.backends.hf.path import PathMemory, Stretch
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.rotary import rotary_border
 
@@ -77,7 +78,7 @@ def _try(model: Any, ids: torch.Tensor, outputs: Outputs) -> tuple[torch.Tensor,
     found: list[torch.Tensor] = []
     windows: dict[int, int | None] = {}
     for stretches in PACKS:
-        watched = _Watched(PathAttention(memory, stretches))
+        watched = _Watched(path_attention(model.device, memory, stretches))
         places = [place for stretch in stretches for place in range(stretch.start, stretch.end)]
         positions, rows = torch.tensor([places], device=model.device), torch.arange(len(places), device=model.device)
         with attending(model, watched):
@@ -109,7 +110,7 @@ def _close(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> boo
 class _Watched:
     """Attention that notes what it was asked."""
 
-    def __init__(self, attention: PathAttention) -> None:
+    def __init__(self, attention: Attention) -> None:
         self._attention = attention
         self.windows: dict[int, int | None] = {}
 

@@ -23,15 +23,17 @@ TILE_ROWS = {"cpu": 1024, "cuda": 2**14, "mps": 4096}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Pairs to score: the token ``tokens[i]`` after the hidden state in row ``rows[i]``; the rows rise."""
+    """Pairs to score: the token ``tokens[i]`` after the hidden state in row ``rows[i]``; the rows rise.
+
+    They lie on the CPU, which can look them up without waiting for another device.
+    """
 
     rows: torch.Tensor
     tokens: torch.Tensor
 
     def between(self, first: int, last: int) -> Asked:
         """Return the pairs of rows ``first`` to ``last``, counted from ``first``."""
-        edges = torch.tensor([first, last], device=self.rows.device)
-        low, high = torch.searchsorted(self.rows, edges).tolist()
+        low, high = torch.searchsorted(self.rows, torch.tensor([first, last])).tolist()
         return Asked(self.rows[low:high] - first, self.tokens[low:high])
 
 
@@ -52,6 +54,8 @@ class Projection:
         self._vocabulary = vocabulary
         self._sliced = sliced
         self._padded = False
+        # A CPU looks where there is a doubt; any other device would have to be waited for, to know where that is.
+        self._first = _first_in_doubt if device == "cpu" else _first
         tile, most = TILE_LOGITS.get(device, TILE_LOGITS["cpu"]), TILE_ROWS.get(device, TILE_ROWS["cpu"])
         self._rows = most if sliced else max(1, min(most, tile // vocabulary))
         self._width = max(1, min(vocabulary, tile // self._rows)) if sliced else vocabulary
@@ -87,25 +91,38 @@ class Projection:
         return torch.cat([tile for _, tile in self._tiles(hidden)], dim=-1)
 
     def _score(self, hidden: torch.Tensor, asked: Asked) -> Found:
+        rows, tokens = asked.rows.to(hidden.device), asked.tokens.to(hidden.device)
         largest = torch.full((len(hidden),), -torch.inf, device=hidden.device)
-        total, logits = largest.clone(), largest.new_zeros(len(asked.rows))
-        greedy = torch.zeros(len(asked.rows), dtype=torch.bool, device=hidden.device)
+        total, logits = largest.clone(), largest.new_zeros(len(rows))
+        greedy = torch.zeros(len(rows), dtype=torch.bool, device=hidden.device)
         for first, tile in self._tiles(hidden):
-            here = ((asked.tokens >= first) & (asked.tokens < first + tile.shape[1])).nonzero()[:, 0]
-            rows, columns = asked.rows[here], asked.tokens[here] - first
             peak = tile.amax(-1)
-            logits[here] = tile[rows, columns]
-            greedy[here] = (logits[here] == peak[rows]) & (logits[here] > largest[rows])
-            unsure = here[greedy[here]]
-            greedy[unsure] = tile[asked.rows[unsure]].argmax(-1) == asked.tokens[unsure] - first
+            columns = (tokens - first).clamp(0, tile.shape[1] - 1)
+            here, found = columns == tokens - first, tile[rows, columns]
+            best = here & (found == peak[rows]) & (found > largest[rows])
+            logits = torch.where(here, found, logits)
+            greedy = torch.where(here, self._first(tile, rows, columns, best), greedy)
             largest = torch.maximum(largest, peak)
             total = torch.logaddexp(total, _logsumexp(tile, peak))
-        return Found(logits - total[asked.rows], greedy & (logits == largest[asked.rows]))
+        return Found(logits - total[rows], greedy & (logits == largest[rows]))
 
     def _tiles(self, hidden: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield logits in float32 with the first token that they are of."""
         for first in range(0, self._vocabulary, self._width):
             yield first, self._logits(hidden, first, min(first + self._width, self._vocabulary)).float()
+
+
+def _first(tile: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
+    """Whether these logits, which are their rows' largest where it is ``best``, are the first that are so large."""
+    return best & (tile.argmax(-1)[rows] == columns)
+
+
+def _first_in_doubt(tile: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
+    """Return the same, and read only the rows whose largest logits these are."""
+    unsure = best.nonzero()[:, 0]
+    first = best.clone()
+    first[unsure] = tile[rows[unsure]].argmax(-1) == columns[unsure]
+    return first
 
 
 def _logsumexp(tile: torch.Tensor, peak: torch.Tensor) -> torch.Tensor:

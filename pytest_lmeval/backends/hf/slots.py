@@ -49,7 +49,9 @@ class Group:
         self.base = base
         self.lengths: list[int] = []
         self._layers: dict[int, _Layer] = {}
-        self._masks: dict[int | None, torch.Tensor] = {}
+        # Of the pass under way: made once, not in every layer, which a GPU would wait for.
+        self._masks: dict[tuple[int | None, torch.device], torch.Tensor] = {}
+        self._newest: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
 
     @torch.inference_mode()
     def remove(self, row: int) -> None:
@@ -84,36 +86,45 @@ class Group:
         """Count ``tokens`` more for each row: one before a pass, minus one after a pass that failed."""
         self.lengths = [length + tokens for length in self.lengths]
         self._masks.clear()
+        self._newest.clear()
 
     def attend(self, call: Call, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """Attention of each row's newest token: ``query`` is rows x heads x width, the result alike."""
         layer, count, longest = self._layers[call.layer], len(self.lengths), max(self.lengths)
         layer.grow(count, longest)
-        places = (torch.arange(count), torch.tensor(self.lengths) - 1)
-        layer.keys[places[0], :, places[1]] = key
-        layer.values[places[0], :, places[1]] = value
+        rows, places = self._newest_on(key.device)
+        layer.keys[rows, :, places] = key
+        layer.values[rows, :, places] = value
         heads = key.shape[1]
         grouped = query.reshape(count, heads, -1, query.shape[2])
         scores = _scores(grouped, layer, longest)
         scores *= query.shape[2] ** -0.5 if call.scale is None else call.scale
         if call.softcap is not None:
             scores = torch.tanh(scores / call.softcap) * call.softcap
-        scores += self._mask(call.window, scores)
+        scores += self._mask(call.window, scores.device)
         return _weighted(_softmax(scores, call.sinks).to(value.dtype), layer, longest).reshape(
             count, -1, value.shape[2]
         )
 
-    def _mask(self, window: int | None, scores: torch.Tensor) -> torch.Tensor:
+    def _newest_on(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the number of each row and the place of its newest token."""
+        if device not in self._newest:
+            lengths = torch.tensor(self.lengths, device=device)
+            self._newest[device] = torch.arange(len(self.lengths), device=device), lengths - 1
+        return self._newest[device]
+
+    def _mask(self, window: int | None, device: torch.device) -> torch.Tensor:
         """Return rows x 1 x 1 x (base + longest): 0 where the newest token sees a key, else -inf."""
-        if window not in self._masks:
-            ends = len(self.base) + torch.tensor(self.lengths)[:, None]
-            positions = torch.arange(len(self.base) + max(self.lengths))
-            hidden = positions >= ends
+        key = window, device
+        if key not in self._masks:
+            newest = len(self.base) + self._newest_on(device)[1][:, None]
+            positions = torch.arange(len(self.base) + max(self.lengths), device=device)
+            hidden = positions > newest
             if window is not None:
-                hidden |= positions < ends - window
-            mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
-            self._masks[window] = mask[:, None, None].to(scores.device)
-        return self._masks[window].to(scores.device)
+                hidden |= positions <= newest - window
+            mask = torch.zeros(hidden.shape, device=device).masked_fill_(hidden, -torch.inf)
+            self._masks[key] = mask[:, None, None]
+        return self._masks[key]
 
 
 def _scores(query: torch.Tensor, layer: _Layer, longest: int) -> torch.Tensor:

@@ -10,13 +10,14 @@ import torch
 
 from pytest_lmeval.backends.hf.attention import Attention, Call, attending
 from pytest_lmeval.backends.hf.bases import choose_bases
+from pytest_lmeval.backends.hf.batched import path_attention
 from pytest_lmeval.backends.hf.batching import Limits, attempt
 from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.outputs import Outputs
 from pytest_lmeval.backends.hf.packs import Layout
 from pytest_lmeval.backends.hf.pages import PAGE
-from pytest_lmeval.backends.hf.path import PathAttention, PathMemory
+from pytest_lmeval.backends.hf.path import PathMemory, Take
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.sampling import Draw, choose
 from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
@@ -176,19 +177,24 @@ class Writer:
     def _pass_reading(self, pack: list[Segment], drafts: list[Draft]) -> dict[int, int]:
         """Read a pack; return the first token of each draft, by number, that ends in it."""
         layout = Layout.of(pack)
-        targets = [[(*self._place(drafts[want.text]), want.position + 1) for want in segment.wants] for segment in pack]
-
-        def leave(call: Call, number: int, keys: torch.Tensor, values: torch.Tensor) -> None:
-            for group, row, length in targets[number]:
-                group.take(call, row, keys[:, :length], values[:, :length])
-
-        attention = PathAttention(self._memory, layout.stretches, leave)
+        leave = {number: self._taking(segment, drafts) for number, segment in enumerate(pack) if segment.wants}
+        attention = path_attention(self._device, self._memory, layout.stretches, leave)
         logits = self._logits(attention, *layout.inputs())
         if not layout.wants:
             return {}
         numbers = [want.text for want in layout.wants]
         tokens = choose(logits[layout.rows], [drafts[number].draw for number in numbers])
         return dict(zip(numbers, tokens, strict=True))
+
+    def _taking(self, segment: Segment, drafts: list[Draft]) -> Take:
+        """Return what copies keys and values to the rows of the drafts whose prompts end in ``segment``."""
+        targets = [(*self._place(drafts[want.text]), want.position + 1) for want in segment.wants]
+
+        def take(call: Call, keys: torch.Tensor, values: torch.Tensor) -> None:
+            for group, row, length in targets:
+                group.take(call, row, keys[:, :length], values[:, :length])
+
+        return take
 
     def _place(self, draft: Draft) -> tuple[Group, int]:
         rows = self._groups[draft.base]
