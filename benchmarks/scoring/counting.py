@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_lmeval.backends.hf.encoding import Encoder, Span, Tokens
-from pytest_lmeval.backends.hf.rolling import rolling_spans
+from pytest_lmeval.backends.hf.scoring.rolling import rolling_spans
 from pytest_lmeval.backends.protocol import GenerationRequest, LoglikelihoodRequest, Request, RollingRequest
 
 

@@ -106,7 +106,7 @@ def test_ways_to_ask_for_logits_agree(
     keep: str, stories260k: Backend, shared_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pytest_lmeval.backends.hf import plugin
-    from pytest_lmeval.backends.hf.plain import Keep
+    from pytest_lmeval.backends.hf.scoring.plain import Keep
 
     expected = scores(stories260k, PAIRS)
     options = HFOptions(dtype="float32", device="cpu", attn_implementation="sdpa")

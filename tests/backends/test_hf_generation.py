@@ -69,7 +69,7 @@ def test_rows_are_replaced_as_they_finish(shared_dir: Path, monkeypatch: pytest.
 
 
 def test_a_shared_beginning_is_read_and_kept_once(stories15m: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_lmeval.backends.hf.slots import Group
+    from pytest_lmeval.backends.hf.attention.slots import Group
 
     beginning = "Tom had a red ball. He liked to play with the ball in the park. " * 8
     asked = [(beginning + prompt, GenerationSettings(max_tokens=12)) for prompt in PROMPTS[:4]]
@@ -147,7 +147,7 @@ def test_out_of_memory_halves_the_batch(shared_dir: Path, monkeypatch: pytest.Mo
 
 
 def test_out_of_memory_while_writing_keeps_what_is_written(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_lmeval.backends.hf.slots import NextTokens
+    from pytest_lmeval.backends.hf.attention.slots import NextTokens
 
     backend = plugin.open(str(shared_dir / "models" / "stories15M"), HFOptions(dtype="float32", device="cpu"))
     asked = [(prompt, GenerationSettings(max_tokens=8)) for prompt in PROMPTS]
@@ -166,7 +166,7 @@ def test_out_of_memory_while_writing_keeps_what_is_written(shared_dir: Path, mon
 
 
 def test_a_prompt_that_does_not_fit_fails_alone(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_lmeval.backends.hf.path import PathAttention
+    from pytest_lmeval.backends.hf.attention.path import PathAttention
 
     backend = plugin.open(str(shared_dir / "models" / "stories260K"), HFOptions(dtype="float32", device="cpu"))
     original = PathAttention.attend
@@ -249,7 +249,7 @@ class TestCut:
         ],
     )
     def test_cut(self, tokenizer: Any, written: str, stops: list[str], text: str) -> None:
-        from pytest_lmeval.backends.hf.stopping import cut
+        from pytest_lmeval.backends.hf.generation.stopping import cut
 
         tokens = tokenizer.encode(written, add_special_tokens=False)
         assert cut(tokenizer, tokens, stops)[0].replace(" ", "") == text.replace(" ", "")

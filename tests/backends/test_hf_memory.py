@@ -164,10 +164,10 @@ import sys, torch, transformers
 from pathlib import Path
 from pytest_lmeval.backends.hf.memory import Footprint
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.outputs import ways
-from pytest_lmeval.backends.hf.packs import Packs
-from pytest_lmeval.backends.hf.path import PathMemory
-from pytest_lmeval.backends.hf.schedule import Segment
+from pytest_lmeval.backends.hf.scoring.outputs import ways
+from pytest_lmeval.backends.hf.scoring.packs import Packs
+from pytest_lmeval.backends.hf.attention.path import PathMemory
+from pytest_lmeval.backends.hf.scoring.schedule import Segment
 from pytest_lmeval.backends.protocol import ModelInfo
 
 dtype = getattr(torch, sys.argv[2])

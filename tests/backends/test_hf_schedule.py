@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_lmeval.backends.hf.schedule import Resident, Schedule
-from pytest_lmeval.backends.hf.trie import Text, build
+from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule
+from pytest_lmeval.backends.hf.scoring.trie import Text, build
 
 START = (1, 2, 3, 4, 5)
 ONE = (*START, 6, 7, 8, 9, 10)

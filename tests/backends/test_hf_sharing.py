@@ -257,7 +257,7 @@ def test_in_bfloat16_sharing_is_as_good_as_plain_batches(name: str, tokenizer: A
 def test_logits_that_are_hardly_bounded_are_told_from_the_output_layers(tokenizer: Any) -> None:
     import torch
 
-    from pytest_lmeval.backends.hf.probe import probe
+    from pytest_lmeval.backends.hf.scoring.probe import probe
 
     model = build("Gemma2Config", {"head_dim": 8, "sliding_window": 6, "final_logit_softcapping": 30.0})
     model.get_output_embeddings().weight = torch.nn.Parameter(model.get_output_embeddings().weight / 20)
@@ -267,6 +267,6 @@ def test_logits_that_are_hardly_bounded_are_told_from_the_output_layers(tokenize
 
 
 def test_a_vocabulary_smaller_than_the_tokens_tried() -> None:
-    from pytest_lmeval.backends.hf.probe import probe
+    from pytest_lmeval.backends.hf.scoring.probe import probe
 
     assert probe(build("LlamaConfig", {"vocab_size": 8}), 96).outputs is not None

@@ -16,12 +16,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_lmeval.backends.hf import batched, blocks
-from pytest_lmeval.backends.hf.attention import Attention, Call
-from pytest_lmeval.backends.hf.batched import BatchedAttention, path_attention
-from pytest_lmeval.backends.hf.path import PathAttention, PathMemory, Stretch
-from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
-from pytest_lmeval.backends.hf.slots import Group, NextTokens
-from pytest_lmeval.backends.hf.trie import Text, build
+from pytest_lmeval.backends.hf.attention.batched import BatchedAttention, path_attention
+from pytest_lmeval.backends.hf.attention.interface import Attention, Call
+from pytest_lmeval.backends.hf.attention.path import PathAttention, PathMemory, Stretch
+from pytest_lmeval.backends.hf.attention.slots import Group, NextTokens
+from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule, Segment
+from pytest_lmeval.backends.hf.scoring.trie import Text, build
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("torch")
 
 from pytest_lmeval.backends.hf import blocks as module
-from pytest_lmeval.backends.hf.blocks import Block, Sight, Sizes, batches, blocks, padded, paths
-from pytest_lmeval.backends.hf.path import Stretch, first_seen
+from pytest_lmeval.backends.hf.attention.blocks import Block, Sight, Sizes, batches, blocks, padded, paths
+from pytest_lmeval.backends.hf.attention.path import Stretch, first_seen
 
 from .test_hf_batched import packs
 

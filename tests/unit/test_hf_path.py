@@ -14,11 +14,11 @@ pytest.importorskip("torch")
 import torch
 
 from pytest_lmeval.backends.hf import path as module
-from pytest_lmeval.backends.hf.attention import Call
+from pytest_lmeval.backends.hf.attention.interface import Call
+from pytest_lmeval.backends.hf.attention.path import PathAttention, PathMemory, Stretch
 from pytest_lmeval.backends.hf.encoding import Tokens
-from pytest_lmeval.backends.hf.path import PathAttention, PathMemory, Stretch
-from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
-from pytest_lmeval.backends.hf.trie import Text, build
+from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule, Segment
+from pytest_lmeval.backends.hf.scoring.trie import Text, build
 
 from .test_hf_trie import beginnings, random_texts
 

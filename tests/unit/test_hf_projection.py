@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 import torch
 
 from pytest_lmeval.backends.hf import projection as module
-from pytest_lmeval.backends.hf.projection import Asked, Found, Projection
+from pytest_lmeval.backends.hf.scoring.projection import Asked, Found, Projection
 
 from .test_hf_batched import WAITING, Calls
 

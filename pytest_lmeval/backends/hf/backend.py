@@ -19,25 +19,25 @@ from pytest_lmeval.backends.hf.batching import (
     free_memory,
 )
 from pytest_lmeval.backends.hf.chat import ChatTemplate
-from pytest_lmeval.backends.hf.deterministic import FIXED_TOKENS, details, deterministic_scorer
 from pytest_lmeval.backends.hf.encoding import Encoder
-from pytest_lmeval.backends.hf.endings import Endings
-from pytest_lmeval.backends.hf.generation import Generator
+from pytest_lmeval.backends.hf.generation.endings import Endings
+from pytest_lmeval.backends.hf.generation.generator import Generator
+from pytest_lmeval.backends.hf.generation.plain import PlainGenerator
+from pytest_lmeval.backends.hf.generation.seq2seq import PairGenerator
+from pytest_lmeval.backends.hf.generation.writing import Writer
 from pytest_lmeval.backends.hf.heap import keep_freed_memory, release_freed_memory
-from pytest_lmeval.backends.hf.loglikelihood import loglikelihood
 from pytest_lmeval.backends.hf.memory import Memory, Meter
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.packs import Packs
-from pytest_lmeval.backends.hf.plain import PlainScorer
-from pytest_lmeval.backends.hf.plain_generation import PlainGenerator
-from pytest_lmeval.backends.hf.probe import Verdict, probe
-from pytest_lmeval.backends.hf.projection import TILE_LOGITS
-from pytest_lmeval.backends.hf.rolling import loglikelihood_rolling
-from pytest_lmeval.backends.hf.scoring import Scorer
-from pytest_lmeval.backends.hf.seq2seq import PairEncoder, PairScorer, is_encoder_decoder
-from pytest_lmeval.backends.hf.seq2seq_generation import PairGenerator
-from pytest_lmeval.backends.hf.sharing import SharedScorer
-from pytest_lmeval.backends.hf.writing import Writer
+from pytest_lmeval.backends.hf.scoring.deterministic import FIXED_TOKENS, details, deterministic_scorer
+from pytest_lmeval.backends.hf.scoring.loglikelihood import loglikelihood
+from pytest_lmeval.backends.hf.scoring.packs import Packs
+from pytest_lmeval.backends.hf.scoring.plain import PlainScorer
+from pytest_lmeval.backends.hf.scoring.probe import Verdict, probe
+from pytest_lmeval.backends.hf.scoring.projection import TILE_LOGITS
+from pytest_lmeval.backends.hf.scoring.rolling import loglikelihood_rolling
+from pytest_lmeval.backends.hf.scoring.score import Scorer
+from pytest_lmeval.backends.hf.scoring.seq2seq import PairEncoder, PairScorer, is_encoder_decoder
+from pytest_lmeval.backends.hf.scoring.sharing import SharedScorer
 from pytest_lmeval.backends.protocol import (
     Failure,
     GenerationAnswer,

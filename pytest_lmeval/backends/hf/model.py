@@ -15,8 +15,8 @@ import transformers
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf.adapters import attach, checkpoint, describe
 from pytest_lmeval.backends.hf.explaining import explained, first_line, quantization_explained
-from pytest_lmeval.backends.hf.pages import PAGE
 from pytest_lmeval.backends.hf.quiet import quiet
+from pytest_lmeval.backends.hf.scoring.pages import PAGE
 from pytest_lmeval.backends.hf.source import Source, check_folder, find
 from pytest_lmeval.backends.protocol import ModelInfo
 from pytest_lmeval.errors import ModelSpecError

@@ -12,12 +12,12 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from pytest_lmeval.backends.hf.attention.rotary import rotary_border
 from pytest_lmeval.backends.hf.batching import Limits, run_batches
 from pytest_lmeval.backends.hf.encoding import Span, Tokens
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.quiet import quiet
-from pytest_lmeval.backends.hf.rotary import rotary_border
-from pytest_lmeval.backends.hf.scoring import Score, checked, too_large
+from pytest_lmeval.backends.hf.scoring.score import Score, checked, too_large
 
 OwnerT = TypeVar("OwnerT")
 

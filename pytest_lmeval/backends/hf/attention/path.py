@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from pytest_lmeval.backends.hf.attention import Call, causal_mask, scaled_dot_product
-from pytest_lmeval.backends.hf.merging import merge, mergeable, partial_attention
+from pytest_lmeval.backends.hf.attention.interface import Call, causal_mask, scaled_dot_product
+from pytest_lmeval.backends.hf.attention.merging import merge, mergeable, partial_attention
 
 # Buffers grow by so many positions at once, not with every text that is a little longer.
 GROWTH = 256

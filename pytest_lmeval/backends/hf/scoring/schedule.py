@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_lmeval.backends.hf.encoding import Tokens
-from pytest_lmeval.backends.hf.trie import Node, Want, common_length
+from pytest_lmeval.backends.hf.scoring.trie import Node, Want, common_length
 
 # A run of tokens is cut in two only where the first part is worth a piece of its own: this part of a pack.
 WORTH_CUTTING = 4

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pytest_lmeval.backends.hf.batching import Limits, windows
 from pytest_lmeval.backends.hf.encoding import Encoder, Span
 from pytest_lmeval.backends.hf.prefetching import prefetched
-from pytest_lmeval.backends.hf.scoring import Scorer
+from pytest_lmeval.backends.hf.scoring.score import Scorer
 from pytest_lmeval.backends.protocol import Failure, RollingAnswer, RollingRequest
 
 Reply = RollingAnswer | Failure

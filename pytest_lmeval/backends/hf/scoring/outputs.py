@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from pytest_lmeval.backends.hf.projection import Projection
+from pytest_lmeval.backends.hf.scoring.projection import Projection
 
 # What a model may raise that is asked in a way it does not know.
 REFUSALS = (RuntimeError, IndexError, TypeError, ValueError, AttributeError, NotImplementedError)

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from pytest_lmeval.backends.hf.attention import Attention, Call, UnsupportedAttentionError, attending
-from pytest_lmeval.backends.hf.batched import path_attention
-from pytest_lmeval.backends.hf.outputs import REFUSALS, Outputs, ways
-from pytest_lmeval.backends.hf.path import PathMemory, Stretch
+from pytest_lmeval.backends.hf.attention.batched import path_attention
+from pytest_lmeval.backends.hf.attention.interface import Attention, Call, UnsupportedAttentionError, attending
+from pytest_lmeval.backends.hf.attention.path import PathMemory, Stretch
+from pytest_lmeval.backends.hf.attention.rotary import rotary_border
 from pytest_lmeval.backends.hf.quiet import quiet
-from pytest_lmeval.backends.hf.rotary import rotary_border
+from pytest_lmeval.backends.hf.scoring.outputs import REFUSALS, Outputs, ways
 
 # The tokens tried, pack by pack: what two texts share; the rest of the one and of the other, and a text of its own.
 # The second pack must find what the first has left, which a layer that runs twice would have overwritten. TEXTS are the

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pytest_lmeval.backends.hf.path import Stretch, first_seen
+from pytest_lmeval.backends.hf.attention.path import Stretch, first_seen
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 

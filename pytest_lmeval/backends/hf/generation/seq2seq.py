@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from pytest_lmeval.backends.hf.encoding import Tokens
-from pytest_lmeval.backends.hf.plain_generation import PlainGenerator
-from pytest_lmeval.backends.hf.seq2seq import pad_right
+from pytest_lmeval.backends.hf.generation.plain import PlainGenerator
+from pytest_lmeval.backends.hf.scoring.seq2seq import pad_right
 
 
 class PairGenerator(PlainGenerator):

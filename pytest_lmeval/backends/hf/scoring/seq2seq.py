@@ -18,7 +18,7 @@ from pytest_lmeval.backends.hf.batching import Limits, run_batches
 from pytest_lmeval.backends.hf.encoding import Encoder, Span, Tokens, move_whitespace
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.quiet import quiet
-from pytest_lmeval.backends.hf.scoring import Score, checked, too_large
+from pytest_lmeval.backends.hf.scoring.score import Score, checked, too_large
 
 OwnerT = TypeVar("OwnerT")
 

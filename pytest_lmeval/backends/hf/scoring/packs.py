@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import torch
 
-from pytest_lmeval.backends.hf.attention import attending
-from pytest_lmeval.backends.hf.batched import path_attention
+from pytest_lmeval.backends.hf.attention.batched import path_attention
+from pytest_lmeval.backends.hf.attention.interface import attending
+from pytest_lmeval.backends.hf.attention.path import PathMemory, Stretch
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.outputs import Outputs
-from pytest_lmeval.backends.hf.path import PathMemory, Stretch
-from pytest_lmeval.backends.hf.projection import Asked, Found
 from pytest_lmeval.backends.hf.quiet import quiet
-from pytest_lmeval.backends.hf.schedule import Segment
-from pytest_lmeval.backends.hf.trie import Want
+from pytest_lmeval.backends.hf.scoring.outputs import Outputs
+from pytest_lmeval.backends.hf.scoring.projection import Asked, Found
+from pytest_lmeval.backends.hf.scoring.schedule import Segment
+from pytest_lmeval.backends.hf.scoring.trie import Want
 
 
 class Packs:

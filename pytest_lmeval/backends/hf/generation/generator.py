@@ -9,15 +9,15 @@ from typing import Any
 
 from pytest_lmeval.backends.hf.batching import Limits, windows
 from pytest_lmeval.backends.hf.encoding import Encoder
-from pytest_lmeval.backends.hf.endings import Endings
+from pytest_lmeval.backends.hf.generation.endings import Endings
+from pytest_lmeval.backends.hf.generation.plain import PlainGenerator
+from pytest_lmeval.backends.hf.generation.prompting import Prompt, encode
+from pytest_lmeval.backends.hf.generation.sampling import Draw, Sampling, generator
+from pytest_lmeval.backends.hf.generation.writing import Draft, Writer
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.plain_generation import PlainGenerator
 from pytest_lmeval.backends.hf.prefetching import prefetched
-from pytest_lmeval.backends.hf.prompting import Prompt, encode
-from pytest_lmeval.backends.hf.sampling import Draw, Sampling, generator
-from pytest_lmeval.backends.hf.scoring import too_large
-from pytest_lmeval.backends.hf.trie import common_length
-from pytest_lmeval.backends.hf.writing import Draft, Writer
+from pytest_lmeval.backends.hf.scoring.score import too_large
+from pytest_lmeval.backends.hf.scoring.trie import common_length
 from pytest_lmeval.backends.protocol import Failure, GenerationAnswer, GenerationRequest, GenerationSettings
 
 Reply = GenerationAnswer | Failure

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pytest_lmeval.backends.hf.attention import Call
+from pytest_lmeval.backends.hf.attention.interface import Call
 from pytest_lmeval.backends.hf.encoding import Tokens
 
 # Room is made for so many more tokens, and for a quarter more rows, at once.

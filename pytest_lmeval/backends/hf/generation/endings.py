@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_lmeval.backends.hf.generation.prompting import Prompt
+from pytest_lmeval.backends.hf.generation.stopping import Stops, cut
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.prompting import Prompt
-from pytest_lmeval.backends.hf.stopping import Stops, cut
 from pytest_lmeval.backends.protocol import GenerationAnswer, GenerationSettings
 
 

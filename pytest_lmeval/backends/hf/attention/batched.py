@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch.nn.attention.bias import causal_lower_right
 
-from pytest_lmeval.backends.hf.attention import Attention, Call, scaled_dot_product
-from pytest_lmeval.backends.hf.blocks import BATCH_BYTES, Block, Sight, Sizes, batches, blocks, padded, paths
-from pytest_lmeval.backends.hf.path import Leave, PathAttention, PathMemory, Stretch
+from pytest_lmeval.backends.hf.attention.blocks import BATCH_BYTES, Block, Sight, Sizes, batches, blocks, padded, paths
+from pytest_lmeval.backends.hf.attention.interface import Attention, Call, scaled_dot_product
+from pytest_lmeval.backends.hf.attention.path import Leave, PathAttention, PathMemory, Stretch
 
 # Fused kernels read a mask whose rows are no multiple of this only after they have copied it, in every layer.
 MASK_ALIGNMENT = 16

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from pytest_lmeval.backends.hf.attention.path import PathMemory
 from pytest_lmeval.backends.hf.batching import Limits, attempt
 from pytest_lmeval.backends.hf.encoding import Span
 from pytest_lmeval.backends.hf.memory import Meter
-from pytest_lmeval.backends.hf.packs import Packs
-from pytest_lmeval.backends.hf.pages import PAGE, page_cuts
-from pytest_lmeval.backends.hf.path import PathMemory
-from pytest_lmeval.backends.hf.schedule import Resident, Schedule, Segment
-from pytest_lmeval.backends.hf.scoring import Score, checked, fixed_too_large, too_large
-from pytest_lmeval.backends.hf.trie import Text, Want, build
+from pytest_lmeval.backends.hf.scoring.packs import Packs
+from pytest_lmeval.backends.hf.scoring.pages import PAGE, page_cuts
+from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule, Segment
+from pytest_lmeval.backends.hf.scoring.score import Score, checked, fixed_too_large, too_large
+from pytest_lmeval.backends.hf.scoring.trie import Text, Want, build
 from pytest_lmeval.errors import BackendError
 
 OwnerT = TypeVar("OwnerT")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pytest_lmeval.backends.hf.batching import Limits, windows
 from pytest_lmeval.backends.hf.encoding import Encoder, Span
 from pytest_lmeval.backends.hf.prefetching import prefetched
-from pytest_lmeval.backends.hf.scoring import Scorer
-from pytest_lmeval.backends.hf.trie import common_length
+from pytest_lmeval.backends.hf.scoring.score import Scorer
+from pytest_lmeval.backends.hf.scoring.trie import common_length
 from pytest_lmeval.backends.protocol import Failure, LoglikelihoodAnswer, LoglikelihoodRequest
 
 Reply = LoglikelihoodAnswer | Failure

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pytest_lmeval.backends.hf.attention import Call
+from pytest_lmeval.backends.hf.attention.interface import Call
 
 # torch's fused attention for CPUs returns the normalizers that a merge needs, and no function of torch.nn does. Where a
 # release does not have it, attention is done in one part.
