@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from pytest_lmeval.backends.hf import HFOptions, batched, plugin
+from pytest_lmeval.backends.hf import HFOptions, plugin
+from pytest_lmeval.backends.hf.attention import batched
 from pytest_lmeval.backends.protocol import (
     Backend,
     Failure,
@@ -67,3 +68,27 @@ def test_generation(in_batches: Backend, stories260k: Backend) -> None:
     found = generated(in_batches, asked)
     assert not any(isinstance(answer, Failure) for answer in found)
     assert found == generated(stories260k, asked)
+
+
+def test_a_text_with_nan_does_not_take_others_down(
+    in_batches: Backend, stories260k: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = in_batches._parts  # type: ignore[attr-defined]
+    monkeypatch.setattr(parts.scorer._packs, "isolates", False)
+    pairs = [(context, end) for context in CONTEXTS for end in ENDS]
+    expected = scores(stories260k, pairs)
+    ids = [set(span.inputs) for span in parts.encoder.pairs(pairs)]
+    # A token that some texts read and others do not.
+    token = next(token for token in sorted(set().union(*ids)) if 0 < sum(token in text for text in ids) < len(ids) / 2)
+
+    def overflow(module: Any, inputs: tuple[Any], output: Any) -> Any:
+        return output.masked_fill((inputs[0] == token)[..., None], float("nan"))
+
+    parts._loaded.model.get_input_embeddings().register_forward_hook(overflow)
+    for text, found, clean in zip(ids, scores(in_batches, pairs), expected, strict=True):
+        if token in text:
+            assert isinstance(found, Failure)
+        else:
+            assert isinstance(found, LoglikelihoodAnswer)
+            assert isinstance(clean, LoglikelihoodAnswer)
+            assert found.logprob == pytest.approx(clean.logprob, abs=1e-4)

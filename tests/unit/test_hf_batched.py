@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pytest_lmeval.backends.hf import batched, blocks
+from pytest_lmeval.backends.hf.attention import batched, blocks
 from pytest_lmeval.backends.hf.attention.batched import BatchedAttention, path_attention
 from pytest_lmeval.backends.hf.attention.interface import Attention, Call
 from pytest_lmeval.backends.hf.attention.path import PathAttention, PathMemory, Stretch

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from pytest_lmeval.backends.hf import blocks as module
+from pytest_lmeval.backends.hf.attention import blocks as module
 from pytest_lmeval.backends.hf.attention.blocks import Block, Sight, Sizes, batches, blocks, padded, paths
 from pytest_lmeval.backends.hf.attention.path import Stretch, first_seen
 

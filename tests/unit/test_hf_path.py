@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from pytest_lmeval.backends.hf import path as module
+from pytest_lmeval.backends.hf.attention import path as module
 from pytest_lmeval.backends.hf.attention.interface import Call
 from pytest_lmeval.backends.hf.attention.path import PathAttention, PathMemory, Stretch
 from pytest_lmeval.backends.hf.encoding import Tokens

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from pytest_lmeval.backends.hf import projection as module
+from pytest_lmeval.backends.hf.scoring import projection as module
 from pytest_lmeval.backends.hf.scoring.projection import Asked, Found, Projection
 
 from .test_hf_batched import WAITING, Calls

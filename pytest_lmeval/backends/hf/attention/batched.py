@@ -36,9 +36,14 @@ def path_attention(
 
     Without ``together`` a stretch's result depends on nothing but its text, to the last bit.
     """
-    if device.type == "cpu" or not together:
+    if isolates(device, together=together):
         return PathAttention(memory, stretches, leave, apart=together)
     return BatchedAttention(memory, stretches, leave)
+
+
+def isolates(device: torch.device, *, together: bool) -> bool:
+    """Whether the attention for this device looks at one text at a time: in a block a NaN reaches all."""
+    return device.type == "cpu" or not together
 
 
 class BatchedAttention:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pytest_lmeval.backends.hf.attention.batched import path_attention
+from pytest_lmeval.backends.hf.attention.batched import isolates, path_attention
 from pytest_lmeval.backends.hf.attention.interface import attending
 from pytest_lmeval.backends.hf.attention.path import PathMemory, Stretch
 from pytest_lmeval.backends.hf.model import Loaded
@@ -22,8 +22,12 @@ class Packs:
     """Runs packs on one model."""
 
     def __init__(self, loaded: Loaded, outputs: Outputs, rows: int | None = None) -> None:
-        """``rows`` pads each pack to that many tokens, so that it has the same shape as all others."""
+        """``rows`` pads each pack to that many tokens, so that it has the same shape as all others.
+
+        ``isolates`` then says whether a NaN stays with the text that has it.
+        """
         self.rows = rows
+        self.isolates = isolates(loaded.device, together=rows is None)
         self._model = loaded.model
         self._device = loaded.device
         self._outputs = outputs

@@ -69,14 +69,28 @@ class SharedScorer:
         schedule = Schedule(build(texts), self._resident, texts[-1].tokens, whole=self._deterministic)
         # Until the end this memory is nobody else's: another stream may score between two packs of this one.
         memory, self._memory, self._resident = self._memory, PathMemory(), Resident()
+        spoiled: list[int] = []
         while pack := schedule.take(self._limits.tokens, self._limits.outputs):
             found = attempt(partial(self._run, memory), pack)
             for number in self._lost(schedule, pack) if found is None else ():
                 yield owned[number][0], too_large(len(texts[number].tokens))
-            for want, logprob, greedy in found or ():
-                if sums[want.text].add(logprob, greedy):
-                    yield owned[want.text][0], checked(sums[want.text].score)
-        self._memory, self._resident = memory, schedule.resident
+            for number in self._finished(sums, found or ()):
+                if math.isnan(sums[number].score.logprob) and len(owned) > 1 and not self._packs.isolates:
+                    spoiled.append(number)
+                else:
+                    yield owned[number][0], checked(sums[number].score)
+        # The NaN of one text may have reached others, also in memory, so each of them is asked on its own.
+        for number in spoiled:
+            self._memory, self._resident = PathMemory(), Resident()
+            yield from self.score([owned[number]])
+        self._memory, self._resident = (PathMemory(), Resident()) if spoiled else (memory, schedule.resident)
+
+    @staticmethod
+    def _finished(sums: list[_Sum], found: Iterable[tuple[Want, float, bool]]) -> Iterator[int]:
+        """Give each text its results; yield those that have all."""
+        for want, logprob, greedy in found:
+            if sums[want.text].add(logprob, greedy):
+                yield want.text
 
     def _run(self, memory: PathMemory, pack: list[Segment]) -> list[tuple[Want, float, bool]]:
         if self._meter is None or not self._meter.active:
