@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import torch
 
 from pytest_lmeval.backends.hf.attention.interface import Call, causal_mask, scaled_dot_product
-from pytest_lmeval.backends.hf.attention.merging import merge, mergeable, partial_attention
+from pytest_lmeval.backends.hf.attention.merging import Partial, merge, mergeable, partial_attention
 
 # Buffers grow by so many positions at once, not with every text that is a little longer.
 GROWTH = 256
 
-# What many short stretches have all before them is attended to apart, in one large product. Measured on 2 CPU cores:
-# stretches of 8 tokens after 1,024 take a third of the time, of 77 after 519 nine tenths, of 200 after 1,440 the same.
-LONG, SHORT = 64, 96
+# So many tokens are worth to be attended to apart, without a mask: what all stretches of a pack have before them, in
+# one product, or what a long stretch has. Measured on 2 CPU cores: stretches of 8 tokens after 1,024 take a third of
+# the time, of 77 after 519 nine tenths, of 200 after 1,440 the same.
+LONG = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,17 @@ class PathAttention:
     def __init__(
         self, memory: PathMemory, stretches: Sequence[Stretch], leave: Leave | None = None, *, apart: bool = True
     ) -> None:
-        """``apart`` lets stretches attend together to what they all have before them: rounding then depends on all."""
+        """``apart`` lets stretches attend to what they have before them in a part of its own, if they can together.
+
+        Rounding then depends on what else is in the pack.
+        """
         self._memory = memory
         self._stretches = stretches
         self._leave = leave or {}
         self._longest = max(stretch.end for stretch in stretches)
-        self._common = _worth_apart(stretches) if apart else 0
+        self._apart = apart
+        common = min(stretch.start for stretch in stretches)
+        self._common = common if apart and common >= LONG else 0
         self._masks: dict[tuple[int, int, int | None, torch.device], torch.Tensor] = {}
 
     def attend(self, call: Call) -> torch.Tensor:
@@ -88,25 +94,37 @@ class PathAttention:
         keys, values = self._memory.room(call, self._longest)
         # Zeros, not whatever memory holds: rows of no stretch are padding, and NaN would spread.
         output = call.value.new_zeros(call.query.shape[1], call.query.shape[0], call.value.shape[2])
-        common = self._common if mergeable(call) and (call.window or self._longest) >= self._longest else 0
+        whole = (call.window or self._longest) >= self._longest
+        common = self._common if whole and mergeable(call) else 0
         before = partial_attention(call, call.query, keys[:, :common], values[:, :common]) if common else None
         for number, stretch in enumerate(self._stretches):
             rows, places = slice(stretch.row, stretch.row + stretch.length), slice(stretch.start, stretch.end)
             keys[:, places] = call.key[:, rows]
             values[:, places] = call.value[:, rows]
-            seen = slice(max(common, first_seen(stretch.start, call.window)), stretch.end)
-            mask = self._mask(stretch.length, seen.stop - seen.start, call)
-            parts = call.query[:, rows], keys[:, seen], values[:, seen]
-            if before is None:
-                query, key, value = (part[None] for part in parts)
-                found = scaled_dot_product(call, query, key, value, mask)[0]
+            query = call.query[:, rows]
+            if before is not None:
+                earlier: Partial | None = before.rows(rows)
+                start = common
+            elif whole and self._worth_apart(call, stretch):
+                start = stretch.start
+                earlier = partial_attention(call, query, keys[:, :start], values[:, :start])
+            else:
+                earlier, start = None, first_seen(stretch.start, call.window)
+            mask = self._mask(stretch.length, stretch.end - start, call)
+            parts = query, keys[:, start : stretch.end], values[:, start : stretch.end]
+            if earlier is None:
+                one, key, value = (part[None] for part in parts)
+                found = scaled_dot_product(call, one, key, value, mask)[0]
             else:
                 causal = mask is None and stretch.length > 1
-                found = merge(before.rows(rows), partial_attention(call, *parts, mask, causal=causal))
+                found = merge(earlier, partial_attention(call, *parts, mask, causal=causal))
             output[rows] = found.transpose(0, 1)
             if number in self._leave:
                 self._leave[number](call, keys[:, : stretch.end], values[:, : stretch.end])
         return output
+
+    def _worth_apart(self, call: Call, stretch: Stretch) -> bool:
+        return self._apart and stretch.start >= LONG and stretch.length >= LONG and mergeable(call)
 
     def _mask(self, tokens: int, keys: int, call: Call) -> torch.Tensor | None:
         """Return a mask, None where the plain causal one or none at all says the same."""
@@ -117,13 +135,6 @@ class PathAttention:
         if key not in self._masks:
             self._masks[key] = causal_mask(tokens, keys, window, call.query)
         return self._masks[key]
-
-
-def _worth_apart(stretches: Sequence[Stretch]) -> int:
-    """Return how many first positions all stretches see in one go, 0 where short calls on all of them cost no more."""
-    common = min(stretch.start for stretch in stretches)
-    mean = sum(stretch.length for stretch in stretches) / len(stretches)
-    return common if common >= LONG and mean <= SHORT else 0
 
 
 def first_seen(start: int, window: int | None) -> int:
