@@ -210,6 +210,8 @@ def _syntax_error(path: Path, error: yaml.YAMLError) -> TaskFileError:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     context = getattr(error, "context", None)
+    if "maximum nesting depth" in problem:  # PyYAML's own limit, from 6.0.4 on, comes before ours
+        return TaskFileError(path, mark.line + 1 if mark else None, "nested too deeply to be a task file")
     text = f"not valid YAML: {problem}" + (f" ({context})" if context else "")
     return TaskFileError(path, mark.line + 1 if mark else None, text)
 

@@ -140,8 +140,8 @@ def test_answers_agree(compared: Compared) -> None:
         if isinstance(ours, GenerationAnswer):
             assert ours.text == theirs
         elif isinstance(ours, RollingAnswer):
-            # A page is scored in several windows of up to thousands of tokens: one in a million of the sum.
-            assert ours.logprob == pytest.approx(theirs, abs=max(1e-3, abs(theirs) * 1e-6))
+            # A page is scored in windows of up to thousands of tokens, which the reference adds up in float32.
+            assert ours.logprob == pytest.approx(theirs, abs=max(1e-3, abs(theirs) * 1e-5))
         else:
             assert isinstance(ours, LoglikelihoodAnswer)
             assert ours.logprob == pytest.approx(theirs[0], abs=1e-3)
