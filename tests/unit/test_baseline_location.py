@@ -47,8 +47,8 @@ def test_no_name_leaves_its_folder() -> None:
     rng = random.Random(0)
     for _ in range(3000):
         name = "".join(rng.choice("./\\~:,aé\0\n -_") for _ in range(rng.randrange(9)))
-        path = baseline_path(Path("/root/b"), baseline_key(name), name)
-        assert path.parent.parent == Path("/root/b")
+        path = baseline_path(Path("/srv/b"), baseline_key(name), name)
+        assert path.parent.parent == Path("/srv/b")
         assert all(part not in ("", ".", "..") and not part.startswith(".") for part in path.parts[3:])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,48 +23,7 @@ from pytest_lmeval.backends.hf.attention.slots import Group, NextTokens
 from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule, Segment
 from pytest_lmeval.backends.hf.scoring.trie import Text, build
 
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of attention."""
-
-    heads: int = 2
-    key_heads: int = 2
-    value_width: int = 4
-    scale: float | None = None
-    window: int | None = None
-    softcap: float | None = None
-    sinks: bool = False
-
-    def call(self, tokens: int, seed: int, layer: int = 0) -> Call:
-        """Random queries, keys and values for a pack; those of a padding row are NaN."""
-        chance = torch.Generator().manual_seed(seed)
-        sizes = (self.heads, 4), (self.key_heads, 4), (self.key_heads, self.value_width)
-        # As a layer makes them: one token's heads lie side by side.
-        parts = [torch.randn(tokens, *size, generator=chance).transpose(0, 1) for size in sizes]
-        for part in parts:
-            part[:, 0] = torch.nan
-        sinks = torch.linspace(-1, 2, self.heads) if self.sinks else None
-        query, key, value = parts
-        return Call(layer, query, key, value, self.scale, self.window, self.softcap, sinks)
-
-
-KINDS = {
-    "plain": Kind(),
-    "grouped queries": Kind(heads=6),
-    "one key head": Kind(heads=3, key_heads=1),
-    "scale": Kind(scale=0.9),
-    "window": Kind(window=3),
-    "window of one": Kind(window=1),
-    "wide window, grouped queries": Kind(heads=4, window=9),
-    "window wider than the texts": Kind(window=1000),
-    "softcap": Kind(heads=4, softcap=0.7),
-    "sinks": Kind(heads=4, sinks=True),
-    "sinks and window": Kind(heads=4, sinks=True, window=4),
-    "softcap, scale and window": Kind(heads=4, softcap=1.5, scale=1.3, window=2),
-    "narrow values": Kind(heads=4, value_width=3),
-    "wide values, softcap": Kind(value_width=7, softcap=2.0),
-}
+from .attention_kinds import KINDS, Kind
 
 # What is set how, so that small packs come to be cut in every way.
 CUTS: dict[str, dict[str, int]] = {
@@ -133,7 +92,7 @@ def leaving(pack: Sequence[Stretch]) -> tuple[Left, dict[int, Callable[..., None
 def test_equals_attention_stretch_by_stretch(kind: str, tokens: int, seed: int) -> None:
     memories = PathMemory(), PathMemory()
     for number, pack in enumerate(packs(seed, tokens)):
-        call = KINDS[kind].call(pack[-1].row + pack[-1].length, number)
+        call = KINDS[kind].random(pack[-1].row + pack[-1].length, number)
         (expected_left, expected_leave), (left, leave) = leaving(pack), leaving(pack)
         expected = PathAttention(memories[0], pack, expected_leave).attend(call)
         found = BatchedAttention(memories[1], pack, leave).attend(call)
@@ -148,7 +107,7 @@ def test_equals_attention_stretch_by_stretch(kind: str, tokens: int, seed: int) 
 
 @pytest.mark.usefixtures("cut")
 def test_rows_of_no_stretch_are_zero() -> None:
-    found = BatchedAttention(PathMemory(), [Stretch(1, 0, 3), Stretch(6, 1, 2)]).attend(Kind().call(9, 0))
+    found = BatchedAttention(PathMemory(), [Stretch(1, 0, 3), Stretch(6, 1, 2)]).attend(Kind().random(9, 0))
     assert found.shape == (9, 2, 4)
     empty = [0, 4, 5, 8]
     assert torch.equal(found[empty], torch.zeros_like(found[empty]))
@@ -162,7 +121,7 @@ def test_layers_keep_their_own_and_share_what_is_alike() -> None:
     for pack in packs(0, 30):
         expected, found = PathAttention(memories[0], pack), BatchedAttention(memories[1], pack)
         for layer, kind in enumerate(kinds):
-            call = kind.call(pack[-1].row + pack[-1].length, layer, layer)
+            call = kind.random(pack[-1].row + pack[-1].length, layer, layer)
             torch.testing.assert_close(found.attend(call), expected.attend(call), atol=1e-5, rtol=1e-5)
         assert len(found._plans) <= 3
 
@@ -177,7 +136,7 @@ def test_usual_sizes(kind: str, dtype: Any) -> None:
     pack: list[Stretch] = []
     for start, length in USUAL:
         pack.append(Stretch(pack[-1].row + pack[-1].length if pack else 1, start, length))
-    call = KINDS[kind].call(pack[-1].row + pack[-1].length, 0)
+    call = KINDS[kind].random(pack[-1].row + pack[-1].length, 0)
     call = replace(call, query=call.query.to(dtype), key=call.key.to(dtype), value=call.value.to(dtype))
     found = BatchedAttention(PathMemory(), pack).attend(call)
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
@@ -216,7 +175,7 @@ def test_calls_do_not_grow_with_the_stretches(kind: str) -> None:
     counts = []
     for many in (60, 240):
         pack = [Stretch(1, 0, 20), *(Stretch(21 + 3 * number, 20, 3) for number in range(many))]
-        calls = calls_of_a_layer(BatchedAttention(PathMemory(), pack), KINDS[kind].call(21 + 3 * many, 0))
+        calls = calls_of_a_layer(BatchedAttention(PathMemory(), pack), KINDS[kind].random(21 + 3 * many, 0))
         assert not calls.names & WAITING
         counts.append(calls.count)
     assert counts[0] == counts[1] < 60
@@ -224,11 +183,11 @@ def test_calls_do_not_grow_with_the_stretches(kind: str) -> None:
 
 def test_the_next_tokens_ask_for_nothing_that_is_known() -> None:
     group = Group((1, 2, 3))
-    keys = Kind().call(9, 0)
+    keys = Kind().random(9, 0)
     for row, length in enumerate((4, 5, 6)):
         group.take(keys, row, keys.key[:, 1 : length + 4], keys.value[:, 1 : length + 4])
         group.lengths.append(length + 1)
-    calls = calls_of_a_layer(NextTokens([group]), Kind().call(3, 1))
+    calls = calls_of_a_layer(NextTokens([group]), Kind().random(3, 1))
     assert not calls.names & {*WAITING, "arange", "lift_fresh", "_to_copy"}
 
 

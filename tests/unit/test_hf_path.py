@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,42 +19,8 @@ from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule, Segment
 from pytest_lmeval.backends.hf.scoring.trie import Text, build
 
+from .attention_kinds import KINDS, Kind
 from .test_hf_trie import beginnings, random_texts
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of attention."""
-
-    heads: int = 2
-    key_heads: int = 2
-    value_width: int = 4
-    scale: float | None = None
-    window: int | None = None
-    softcap: float | None = None
-    sinks: bool = False
-
-    def call(self, parts: Sequence[Any], layer: int = 0) -> Call:
-        sinks = torch.linspace(-1, 2, self.heads) if self.sinks else None
-        query, key, value = parts
-        return Call(layer, query, key, value, self.scale, self.window, self.softcap, sinks)
-
-
-KINDS = {
-    "plain": Kind(),
-    "grouped queries": Kind(heads=6),
-    "one key head": Kind(heads=3, key_heads=1),
-    "scale": Kind(scale=0.9),
-    "window": Kind(window=3),
-    "window of one": Kind(window=1),
-    "window wider than the texts": Kind(window=1000),
-    "softcap": Kind(heads=4, softcap=0.7),
-    "sinks": Kind(heads=4, sinks=True),
-    "sinks and window": Kind(heads=4, sinks=True, window=4),
-    "softcap, scale and window": Kind(heads=4, softcap=1.5, scale=1.3, window=2),
-    "narrow values": Kind(heads=4, value_width=3),
-    "wide values, softcap": Kind(value_width=7, softcap=2.0),
-}
 
 
 class Projections:
@@ -63,9 +28,8 @@ class Projections:
 
     def __init__(self, kind: Kind, texts: Sequence[Text]) -> None:
         chance = torch.Generator().manual_seed(1)
-        sizes = (kind.heads, 4), (kind.key_heads, 4), (kind.key_heads, kind.value_width)
         self._of = {
-            text: [torch.randn(*size, generator=chance) for size in sizes] for text in sorted(beginnings(texts))
+            text: [torch.randn(*size, generator=chance) for size in kind.sizes] for text in sorted(beginnings(texts))
         }
 
     def of(self, texts: Sequence[Tokens]) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -216,27 +217,23 @@ class Writer:
 
     def _write(self) -> Iterator[tuple[Draft, bool]]:
         """Read each text's newest token and write the next."""
-        drafts = self._drafts
-        tokens = attempt(lambda _: self._pass_writing(), drafts)
-        if tokens is None:
-            yield from self._make_room(drafts)
-        else:
-            yield from self._push(drafts, tokens)
-
-    def _pass_writing(self) -> list[int]:
-        groups = [rows.group for rows in self._groups.values() if rows.drafts]
+        drafts, groups = self._drafts, [rows.group for rows in self._groups.values() if rows.drafts]
         for group in groups:
             group.lengthen(1)
-        try:
-            positions = [len(group.base) + length - 1 for group in groups for length in group.lengths]
-            ids = [draft.written[-1] for draft in self._drafts]
-            places = torch.arange(len(ids))
-            logits = self._logits(NextTokens(groups), torch.tensor([ids]), torch.tensor([positions]), places)
-            return choose(logits, [draft.draw for draft in self._drafts])
-        except Exception:
-            for group in groups:
-                group.lengthen(-1)
-            raise
+        tokens = attempt(partial(self._pass_writing, groups), drafts)
+        if tokens is not None:
+            yield from self._push(drafts, tokens)
+            return
+        for group in groups:
+            group.lengthen(-1)
+        yield from self._make_room(drafts)
+
+    def _pass_writing(self, groups: Sequence[Group], drafts: Sequence[Draft]) -> list[int]:
+        positions = [len(group.base) + length - 1 for group in groups for length in group.lengths]
+        ids = [draft.written[-1] for draft in drafts]
+        places = torch.arange(len(ids))
+        logits = self._logits(NextTokens(groups), torch.tensor([ids]), torch.tensor([positions]), places)
+        return choose(logits, [draft.draw for draft in drafts])
 
     def _logits(self, attention: Attention, *inputs: torch.Tensor) -> torch.Tensor:
         """Run the model on tokens, positions (1 x tokens) and wanted rows; return the logits of these, in float32."""
