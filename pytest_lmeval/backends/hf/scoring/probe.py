@@ -11,6 +11,7 @@ from pytest_lmeval.backends.hf.attention.batched import path_attention
 from pytest_lmeval.backends.hf.attention.interface import Attention, Call, UnsupportedAttentionError, attending
 from pytest_lmeval.backends.hf.attention.path import PathMemory, Stretch
 from pytest_lmeval.backends.hf.attention.rotary import rotary_border
+from pytest_lmeval.backends.hf.explaining import first_line
 from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.scoring.outputs import REFUSALS, Outputs, ways
 
@@ -57,8 +58,9 @@ def probe(model: Any, max_length: int) -> Verdict:
                 found, windows = _try(model, ids, outputs)
             except UnsupportedAttentionError as error:
                 reason = str(error)
-            except REFUSALS:
-                continue
+            except REFUSALS as error:
+                # Said, so that a mistake of ours does not pass for a trait of the model.
+                reason = f"asked for its {outputs.name} it raised {type(error).__name__}: {first_line(error)}"
             else:
                 if not windows:
                     continue
