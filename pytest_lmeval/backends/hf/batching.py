@@ -6,11 +6,13 @@ import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from pytest_lmeval.backends.hf import HFOptions
+from pytest_lmeval.backends.hf.scoring.trie import common_length
+from pytest_lmeval.backends.protocol import GenerationRequest, LoglikelihoodRequest
 from pytest_lmeval.errors import BackendError
 
 # Requests pulled before the first batch runs: enough for batches of rows of equal length, few enough that a
@@ -105,6 +107,24 @@ def windows(requests: Iterator[T], characters: Callable[[T], int], limits: Limit
             window, size = [], 0
     if window:
         yield window
+
+
+class NewCharacters:
+    """Size of a request: the characters by which its context differs from the one before, and what it has ``besides``.
+
+    The rest will have been read.
+    """
+
+    def __init__(self, besides: Callable[[Any], int]) -> None:
+        self._besides = besides
+        self._context = ""
+
+    def __call__(self, request: LoglikelihoodRequest | GenerationRequest) -> int:
+        """Measure the next request."""
+        context = str(request.context)
+        known = common_length(self._context, context)
+        self._context = context
+        return len(context) - known + self._besides(request)
 
 
 def run_batches(

@@ -73,7 +73,7 @@ class Memory:
     def of(cls, model: Any, max_length: int) -> Memory:
         """Look at a loaded model's device."""
         config = getattr(model.config, "text_config", None) or model.config
-        return cls(free_memory(model.device), Footprint.of(config, model.dtype.itemsize, max_length))
+        return cls(free_bytes(model.device), Footprint.of(config, model.dtype.itemsize, max_length))
 
     @property
     def usable(self) -> float:
@@ -138,7 +138,7 @@ class Meter:
         return _fitting(self._memory.usable, self._each, self._busy, LEAST_TOKENS) if self._each else None
 
 
-def free_memory(device: torch.device) -> int | None:
+def free_bytes(device: torch.device) -> int | None:
     """Bytes that are free on ``device``, None where that is not known."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from pytest_lmeval.backends.hf.batching import Limits, windows
+from pytest_lmeval.backends.hf.batching import CHARACTERS_PER_TOKEN, Limits, NewCharacters, windows
 from pytest_lmeval.backends.hf.encoding import Encoder
 from pytest_lmeval.backends.hf.generation.endings import Endings
 from pytest_lmeval.backends.hf.generation.plain import PlainGenerator
@@ -17,7 +17,6 @@ from pytest_lmeval.backends.hf.generation.writing import Draft, Writer
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.prefetching import prefetched
 from pytest_lmeval.backends.hf.scoring.score import too_large
-from pytest_lmeval.backends.hf.scoring.trie import common_length
 from pytest_lmeval.backends.protocol import Failure, GenerationAnswer, GenerationRequest, GenerationSettings
 
 Reply = GenerationAnswer | Failure
@@ -51,7 +50,7 @@ class Generator:
         """Answer ``requests``, each as soon as it is written; without a ``writer`` all by ``generate``."""
         under_way: dict[int, Prompt] = {}
         numbers, asked = count(), Counter[tuple[object, ...]]()
-        for _, prompts in prefetched(windows(requests, NewCharacters(), self._limits), self._encode):
+        for _, prompts in prefetched(windows(requests, NewCharacters(_room), self._limits), self._encode):
             yield from (prompt for prompt in prompts if isinstance(prompt, Failure))
             good = [prompt for prompt in prompts if isinstance(prompt, Prompt)]
             special = [prompt for prompt in good if writer is None or not self._understood(prompt.settings)]
@@ -100,15 +99,6 @@ class Generator:
         return not settings.extra and not {key for key, value in own.items() if value is not None} - UNDERSTOOD
 
 
-class NewCharacters:
-    """Size of a request: the characters by which it differs from the one before, and room for the answer."""
-
-    def __init__(self) -> None:
-        self._context = ""
-
-    def __call__(self, request: GenerationRequest) -> int:
-        """Measure the next request; the answer's tokens count as four characters each."""
-        context = str(request.context)
-        known = common_length(self._context, context)
-        self._context = context
-        return len(context) - known + 4 * request.settings.max_tokens
+def _room(request: GenerationRequest) -> int:
+    """Room for the answer, in the unit of the estimate."""
+    return CHARACTERS_PER_TOKEN * request.settings.max_tokens

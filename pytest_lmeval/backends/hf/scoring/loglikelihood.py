@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_lmeval.backends.hf.batching import Limits, windows
+from pytest_lmeval.backends.hf.batching import Limits, NewCharacters, windows
 from pytest_lmeval.backends.hf.encoding import Encoder, Span
 from pytest_lmeval.backends.hf.prefetching import prefetched
 from pytest_lmeval.backends.hf.scoring.score import Scorer
-from pytest_lmeval.backends.hf.scoring.trie import common_length
 from pytest_lmeval.backends.protocol import Failure, LoglikelihoodAnswer, LoglikelihoodRequest
 
 Reply = LoglikelihoodAnswer | Failure
@@ -22,7 +21,9 @@ def loglikelihood(
     def encode(window: list[LoglikelihoodRequest]) -> list[Span | str]:
         return encoder.pairs([(str(request.context), request.continuation) for request in window])
 
-    for window, spans in prefetched(windows(requests, NewCharacters(), limits), encode):
+    for window, spans in prefetched(
+        windows(requests, NewCharacters(lambda request: len(request.continuation)), limits), encode
+    ):
         yield from _score(scorer, window, spans)
 
 
@@ -40,15 +41,5 @@ def _score(scorer: Scorer, window: list[LoglikelihoodRequest], encoded: list[Spa
             yield LoglikelihoodAnswer(id=number, logprob=score.logprob, is_greedy=score.is_greedy, tokens=tokens)
 
 
-class NewCharacters:
-    """Size of a request: the characters by which it differs from the one before. The rest will have been read."""
-
-    def __init__(self) -> None:
-        self._context = ""
-
-    def __call__(self, request: LoglikelihoodRequest) -> int:
-        """Measure the next request."""
-        context = str(request.context)
-        known = common_length(self._context, context)
-        self._context = context
-        return len(context) - known + len(request.continuation)
+def _continuation(request: LoglikelihoodRequest) -> int:
+    return len(request.continuation)
