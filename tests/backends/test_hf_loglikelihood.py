@@ -125,6 +125,38 @@ def test_too_long_a_continuation_fails_alone(stories260k: Backend) -> None:
     assert "512 at most" in bad.error
 
 
+def test_a_context_is_encoded_once(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = _open(shared_dir)
+    encoder = backend._parts.encoder  # type: ignore[attr-defined]
+    tokenizer, encoded = encoder._tokenizer, list[str]()
+
+    def encode(texts: list[str], **options: Any) -> Any:
+        encoded.extend(texts)
+        return tokenizer(texts, **options)
+
+    monkeypatch.setattr(encoder, "_tokenizer", encode)
+    scores(backend, [("Tom had", word) for word in (" a", " the", " one")])
+    assert sorted(encoded) == ["Tom had", "Tom had a", "Tom had one", "Tom had the"]
+
+
+def test_logits_are_made_where_they_are_wanted_alone(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_lmeval.backends.hf.scoring.projection import Projection
+
+    backend = _open(shared_dir)
+    original, rows = Projection.score, list[int]()
+
+    def score(self: Projection, hidden: Any, asked: Any) -> Any:
+        rows.append(len(hidden))
+        return original(self, hidden, asked)
+
+    monkeypatch.setattr(Projection, "score", score)
+    pairs = [("Lily saw a dog. " * number, word) for number in (9, 4) for word in (" A", " B", " C")]
+    spans = backend._parts.encoder.pairs(pairs)  # type: ignore[attr-defined]
+    read = {span.inputs[: len(span.inputs) - after] for span in spans for after in range(len(span.targets))}
+    scores(backend, pairs)
+    assert sum(rows) == len(read) < 10
+
+
 def test_equal_tokens_run_once(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = _open(shared_dir)
     read = _watch_reading(backend, monkeypatch)

@@ -110,3 +110,20 @@ def test_unusable_stride(stride: int, problem: str, shared_dir: Path) -> None:
     options = HFOptions(device="cpu", max_length=64, stride=stride)
     with pytest.raises(ModelSpecError, match=problem):
         plugin.open(str(shared_dir / "models" / "stories260K"), options)
+
+
+def test_windows_of_several_texts_run_together(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(shared_dir / "models" / "stories260K")
+    backend = plugin.open(folder, HFOptions(dtype="float32", device="cpu", max_length=32))
+    decoder = backend._parts._loaded.model.get_decoder()  # type: ignore[attr-defined]
+    original, passes = decoder.forward, list[int]()
+
+    def forward(**arguments: Any) -> Any:
+        passes.append(arguments["input_ids"].numel())
+        return original(**arguments)
+
+    monkeypatch.setattr(decoder, "forward", forward)
+    answers = rolling(backend, ["Tom had a red ball. " * 6, "Lily saw a dog. " * 5, "One day"])
+    assert all(isinstance(answer, RollingAnswer) for answer in answers)
+    assert len(passes) == 1
+    assert passes[0] > 2 * 32
