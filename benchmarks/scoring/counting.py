@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_lmeval.backends.hf.encoding import Encoder, Span, Tokens
-from pytest_lmeval.backends.hf.scoring.rolling import rolling_spans
 from pytest_lmeval.backends.protocol import GenerationRequest, LoglikelihoodRequest, Request, RollingRequest
+from pytest_lmeval.backends.text.encoding import Encoder, Span, Tokens
+from pytest_lmeval.backends.text.rolling import rolling_spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

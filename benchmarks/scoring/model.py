@@ -13,12 +13,13 @@ import torch
 import transformers
 
 from benchmarks.scoring.architectures import ARCHITECTURES
+from pytest_lmeval.backends.checkpoints.quiet import quiet
+from pytest_lmeval.backends.checkpoints.source import find
+from pytest_lmeval.backends.checkpoints.tokenizers import tokenizer_hash
 from pytest_lmeval.backends.demo import NAME, DemoOptions, checkpoint
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf.batching import free_memory
-from pytest_lmeval.backends.hf.model import choose_dtype, load, tokenizer_hash
-from pytest_lmeval.backends.hf.quiet import quiet
-from pytest_lmeval.backends.hf.source import find
+from pytest_lmeval.backends.hf.model import choose_dtype, load
 from pytest_lmeval.backends.registry import resolve_plugin
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import ModelSpecError, SettingsError

@@ -10,10 +10,10 @@ import transformers
 
 from benchmarks.scoring.counting import Work
 from benchmarks.scoring.model import Model
-from pytest_lmeval.backends.hf.encoding import Encoder
-from pytest_lmeval.backends.hf.explaining import UNREADABLE, first_line
+from pytest_lmeval.backends.checkpoints.explaining import UNREADABLE, first_line
+from pytest_lmeval.backends.checkpoints.quiet import quiet
 from pytest_lmeval.backends.hf.model import assemble, choose_dtype
-from pytest_lmeval.backends.hf.quiet import quiet
+from pytest_lmeval.backends.text.encoding import Encoder
 from pytest_lmeval.errors import ModelSpecError
 
 

@@ -140,10 +140,10 @@ def test_what_was_asked_before_does_not_matter(backend: Backend) -> None:
 
 
 def test_windows_do_not_matter(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_lmeval.backends.hf import batching
+    from pytest_lmeval.backends.text import windows
 
     large = _scores(backend, range(len(PAIRS)))
-    monkeypatch.setattr(batching, "WINDOW_REQUESTS", 3)
+    monkeypatch.setattr(windows, "WINDOW_REQUESTS", 3)
     assert _scores(backend, range(len(PAIRS))) == large
 
 

@@ -249,7 +249,7 @@ class TestCut:
         ],
     )
     def test_cut(self, tokenizer: Any, written: str, stops: list[str], text: str) -> None:
-        from pytest_lmeval.backends.hf.generation.stopping import cut
+        from pytest_lmeval.backends.text.stopping import cut
 
         tokens = tokenizer.encode(written, add_special_tokens=False)
         assert cut(tokenizer, tokens, stops)[0].replace(" ", "") == text.replace(" ", "")

@@ -121,7 +121,7 @@ def test_a_model_that_does_not_run(shared_dir: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_gguf_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_lmeval.backends.hf import source
+    from pytest_lmeval.backends.checkpoints import source
 
     monkeypatch.setattr(source, "find_spec", lambda name: None)
     (tmp_path / "x.gguf").write_bytes(b"GGUF")

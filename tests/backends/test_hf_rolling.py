@@ -30,7 +30,7 @@ def test_equals_the_oracle(max_length: int | None, shared_dir: Path, oracle: Cal
 @pytest.mark.parametrize("length", [1, 9, 10, 11, 20, 23, 31])
 def test_windows_are_the_oracles(length: int) -> None:
     utils = pytest.importorskip("lm_eval.utils", reason="lm_eval is not installed")
-    from pytest_lmeval.backends.hf.scoring.rolling import rolling_spans
+    from pytest_lmeval.backends.text.rolling import rolling_spans
 
     tokens = list(range(100, 100 + length))
     expected = utils.get_rolling_token_windows(tokens, prefix_token=1, max_seq_len=10, context_len=1)
@@ -51,7 +51,7 @@ def test_equal_texts_get_equal_answers(stories260k: Backend) -> None:
 
 def _windows(length: int, max_length: int, stride: int | None) -> list[tuple[list[int], list[int]]]:
     """Windows over the tokens 1, 2, 3 … after the prefix 0: a position's target is its input plus one."""
-    from pytest_lmeval.backends.hf.scoring.rolling import rolling_spans
+    from pytest_lmeval.backends.text.rolling import rolling_spans
 
     spans = rolling_spans(list(range(1, length + 1)), prefix=0, max_length=max_length, stride=stride)
     return [(list(span.inputs), list(span.targets)) for span in spans]

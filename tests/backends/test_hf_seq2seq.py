@@ -150,7 +150,7 @@ def test_an_answer_has_the_tokens_asked_for(kind: str, backends: dict[str, Backe
 def test_greedy_answer_is_greedy(kind: str, backends: dict[str, Backend]) -> None:
     import torch
 
-    from pytest_lmeval.backends.hf.encoding import Span
+    from pytest_lmeval.backends.text.encoding import Span
 
     scorer = backends[kind]._parts.scorer  # type: ignore[attr-defined]
     source = (1, 100, 200, 300, 2)

@@ -10,13 +10,13 @@ from benchmarks.scoring.counting import Work, count, spans_of
 from benchmarks.scoring.model import Model
 from benchmarks.scoring.skeleton import read
 from pytest_lmeval.backends.hf import HFOptions
-from pytest_lmeval.backends.hf.encoding import Span
 from pytest_lmeval.backends.protocol import (
     GenerationRequest,
     GenerationSettings,
     LoglikelihoodRequest,
     RollingRequest,
 )
+from pytest_lmeval.backends.text.encoding import Span
 
 
 def span(inputs: Sequence[int], targets: int = 1) -> Span:

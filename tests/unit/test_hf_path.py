@@ -15,9 +15,9 @@ import torch
 from pytest_lmeval.backends.hf.attention import path as module
 from pytest_lmeval.backends.hf.attention.interface import Call
 from pytest_lmeval.backends.hf.attention.path import PathAttention, PathMemory, Stretch
-from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule, Segment
 from pytest_lmeval.backends.hf.scoring.trie import Text, build
+from pytest_lmeval.backends.text.encoding import Tokens
 
 from .attention_kinds import KINDS, Kind
 from .test_hf_trie import beginnings, random_texts

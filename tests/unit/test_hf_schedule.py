@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule, Segment
 from pytest_lmeval.backends.hf.scoring.trie import Text, Want, build
+from pytest_lmeval.backends.text.encoding import Tokens
 
 from .test_hf_trie import beginnings, random_texts
 

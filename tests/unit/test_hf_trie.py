@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from pytest_lmeval.backends.hf.encoding import Tokens
-from pytest_lmeval.backends.hf.scoring.trie import Node, Text, Want, build, common_length
+from pytest_lmeval.backends.hf.scoring.trie import Node, Text, Want, build
+from pytest_lmeval.backends.text.encoding import Tokens
+from pytest_lmeval.backends.text.windows import common_length
 
 
 def random_texts(seed: int, *, cut_every: int | None = None) -> list[Text]:

@@ -43,8 +43,8 @@ class HFOptions:
 
 
 def _open(name: str, options: HFOptions) -> Backend:
+    from pytest_lmeval.backends.checkpoints.explaining import first_line
     from pytest_lmeval.backends.hf.backend import HFBackend
-    from pytest_lmeval.backends.hf.explaining import first_line
     from pytest_lmeval.backends.hf.model import load
 
     loaded = load(name, options)

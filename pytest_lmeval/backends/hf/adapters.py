@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from transformers.utils import ADAPTER_CONFIG_NAME, CONFIG_NAME, cached_file, has_file
 
-from pytest_lmeval.backends.hf.explaining import first_line
-from pytest_lmeval.backends.hf.source import Source, find
+from pytest_lmeval.backends.checkpoints.explaining import first_line
+from pytest_lmeval.backends.checkpoints.source import Source, find
 from pytest_lmeval.errors import ModelSpecError
 
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")

@@ -18,9 +18,6 @@ from pytest_lmeval.backends.hf.batching import (
     busy,
     free_memory,
 )
-from pytest_lmeval.backends.hf.chat import ChatTemplate
-from pytest_lmeval.backends.hf.encoding import Encoder
-from pytest_lmeval.backends.hf.generation.endings import Endings
 from pytest_lmeval.backends.hf.generation.generator import Generator
 from pytest_lmeval.backends.hf.generation.plain import PlainGenerator
 from pytest_lmeval.backends.hf.generation.seq2seq import PairGenerator
@@ -35,7 +32,6 @@ from pytest_lmeval.backends.hf.scoring.plain import PlainScorer
 from pytest_lmeval.backends.hf.scoring.probe import Verdict, probe
 from pytest_lmeval.backends.hf.scoring.projection import TILE_LOGITS
 from pytest_lmeval.backends.hf.scoring.rolling import loglikelihood_rolling
-from pytest_lmeval.backends.hf.scoring.score import Scorer
 from pytest_lmeval.backends.hf.scoring.seq2seq import PairEncoder, PairScorer, is_encoder_decoder
 from pytest_lmeval.backends.hf.scoring.sharing import SharedScorer
 from pytest_lmeval.backends.protocol import (
@@ -48,6 +44,10 @@ from pytest_lmeval.backends.protocol import (
     RollingAnswer,
     RollingRequest,
 )
+from pytest_lmeval.backends.text.chat import ChatTemplate
+from pytest_lmeval.backends.text.encoding import Encoder
+from pytest_lmeval.backends.text.endings import Endings
+from pytest_lmeval.backends.text.scores import Scorer
 from pytest_lmeval.errors import BackendError
 
 
@@ -125,7 +125,9 @@ class _Parts:
         writing = sizes.written()
         if options.deterministic:
             writing.rows = 1
-        endings = Endings(loaded)
+        endings = Endings(
+            loaded.tokenizer, getattr(getattr(loaded.model, "generation_config", None), "eos_token_id", None)
+        )
         plain = (PairGenerator if paired else PlainGenerator)(loaded, writing, endings)
         self.generator = Generator(loaded, self.encoder, writing, plain, endings)
         self._writing, self._outputs, self._loaded = writing, verdict.outputs, loaded

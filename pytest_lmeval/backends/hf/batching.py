@@ -6,19 +6,16 @@ import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 
 from pytest_lmeval.backends.hf import HFOptions
-from pytest_lmeval.backends.hf.scoring.trie import common_length
-from pytest_lmeval.backends.protocol import GenerationRequest, LoglikelihoodRequest
 from pytest_lmeval.errors import BackendError
 
 # Requests pulled before the first batch runs: enough for batches of rows of equal length, few enough that a
 # test which stops early has not made the model work for long.
 WINDOW_BATCHES = 8
-WINDOW_REQUESTS = 2048
 
 # Tokens per batch that keep a device busy. Where prefixes are shared there is no padding; where they are not, it
 # counts. A CPU is busy with few when it reads: measured, a pack of 1,024 is as fast as one of 2,048, and padded
@@ -30,8 +27,6 @@ WRITE_TOKENS = {"cuda": 32_768, "mps": 8_192, "cpu": 8_192}
 
 # Logits in a batch (rows x positions x vocabulary), in numbers of 4 bytes.
 BATCH_LOGITS = {"cuda": 2**30, "mps": 2**28, "cpu": 2**27}
-
-CHARACTERS_PER_TOKEN = 4
 
 
 def busy(table: Mapping[str, int], device: str) -> int:
@@ -85,46 +80,14 @@ class Limits:
         within_rows = self.rows is None or rows <= self.rows
         return within_rows and rows * longest <= self.tokens and rows * outputs <= self.outputs
 
+    def window(self) -> int:
+        """Tokens to pull before the first batch runs."""
+        return WINDOW_BATCHES * self.tokens
+
     def halve(self, batch: Sequence[Sized]) -> None:
         """Learn that a batch of this shape was too large: half of it may not be."""
         self.tokens = max(1, len(batch) * max(row.length for row in batch) // 2)
         self.outputs = max(1, len(batch) * max(row.outputs for row in batch) // 2)
-
-
-def windows(requests: Iterator[T], characters: Callable[[T], int], limits: Limits) -> Iterator[list[T]]:
-    """Pull requests by windows of about ``WINDOW_BATCHES`` batches, at most ``WINDOW_REQUESTS``.
-
-    ``characters`` estimates a request's size before it is tokenized, and is called once for each in order. Nothing is
-    pulled ahead of need.
-    """
-    window: list[T] = []
-    size = 0
-    for request in requests:
-        window.append(request)
-        size += characters(request) // CHARACTERS_PER_TOKEN + 1
-        if size >= WINDOW_BATCHES * limits.tokens or len(window) >= WINDOW_REQUESTS:
-            yield window
-            window, size = [], 0
-    if window:
-        yield window
-
-
-class NewCharacters:
-    """Size of a request: the characters by which its context differs from the one before, and what it has ``besides``.
-
-    The rest will have been read.
-    """
-
-    def __init__(self, besides: Callable[[Any], int]) -> None:
-        self._besides = besides
-        self._context = ""
-
-    def __call__(self, request: LoglikelihoodRequest | GenerationRequest) -> int:
-        """Measure the next request."""
-        context = str(request.context)
-        known = common_length(self._context, context)
-        self._context = context
-        return len(context) - known + self._besides(request)
 
 
 def run_batches(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from io import StringIO
@@ -12,12 +10,19 @@ from typing import Any
 import torch
 import transformers
 
+from pytest_lmeval.backends.checkpoints.explaining import explained, first_line, quantization_explained
+from pytest_lmeval.backends.checkpoints.quiet import quiet
+from pytest_lmeval.backends.checkpoints.source import Source, check_folder, find
+from pytest_lmeval.backends.checkpoints.tokenizers import (
+    hub_arguments,
+    load_tokenizer,
+    prefix_token,
+    template_hash,
+    tokenizer_hash,
+)
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf.adapters import attach, checkpoint, describe
-from pytest_lmeval.backends.hf.explaining import explained, first_line, quantization_explained
-from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.scoring.pages import PAGE
-from pytest_lmeval.backends.hf.source import Source, check_folder, find
 from pytest_lmeval.backends.protocol import ModelInfo
 from pytest_lmeval.errors import ModelSpecError
 
@@ -66,7 +71,7 @@ def load(name: str, options: HFOptions) -> Loaded:
     # Reading a .gguf file draws a progress bar that no setting turns off.
     with quiet(), redirect_stderr(StringIO()), explained(name, source):
         parts = checkpoint(name, source, options.peft)
-        tokenizer = _load_tokenizer(parts.tokenizer, options)
+        tokenizer = load_tokenizer(parts.tokenizer, options)
         model = _load_model(parts.model, options, dtype, device)
         attach(model, parts, len(tokenizer))
     loaded = assemble(_full_name(name, options), model, tokenizer, options)
@@ -84,7 +89,7 @@ def assemble(name: str, model: Any, tokenizer: Any, options: HFOptions) -> Loade
         tokenizer=tokenizer,
         device=model.device,
         max_length=max_length,
-        prefix_token_id=_prefix_token(name, tokenizer, options.prefix_token_id),
+        prefix_token_id=prefix_token(name, tokenizer, options.prefix_token_id),
         info=_describe(name, model, tokenizer, options, max_length),
     )
 
@@ -102,37 +107,10 @@ def find_max_length(config: Any, tokenizer: Any) -> int:
     return int(length) if length is not None and length < NO_LIMIT else DEFAULT_MAX_LENGTH
 
 
-def tokenizer_hash(tokenizer: Any) -> str:
-    """SHA-256 of what decides how the tokenizer splits text; padding and truncation are ours to set."""
-    if backend := getattr(tokenizer, "backend_tokenizer", None):
-        facts = json.loads(backend.to_str())
-        facts.pop("padding", None)
-        facts.pop("truncation", None)
-    else:
-        facts = tokenizer.get_vocab()
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _template_hash(tokenizer: Any) -> str | None:
-    """SHA-256 of the tokenizer's chat templates, None where it has none."""
-    templates = tokenizer.chat_template
-    return hashlib.sha256(json.dumps(templates, sort_keys=True).encode()).hexdigest() if templates else None
-
-
-def _load_tokenizer(place: Source, options: HFOptions) -> Any:
-    kwargs: dict[str, Any] = {}
-    if options.tokenizer is not None:
-        place = find(options.tokenizer, revision=options.revision)
-    elif place.gguf_file:
-        kwargs["gguf_file"] = place.gguf_file
-    if options.add_bos_token is not None:
-        kwargs["add_bos_token"] = options.add_bos_token
-    return transformers.AutoTokenizer.from_pretrained(place.location, **_common(place, options), **kwargs)
-
-
 def _load_model(source: Source, options: HFOptions, dtype: torch.dtype | str, device: torch.device) -> Any:
     kwargs: dict[str, Any] = {"gguf_file": source.gguf_file} if source.gguf_file else {}
-    config = transformers.AutoConfig.from_pretrained(source.location, **_common(source, options), **kwargs)
+    common = hub_arguments(source, options.trust_remote_code)
+    config = transformers.AutoConfig.from_pretrained(source.location, **common, **kwargs)
     quantized = None if source.gguf_file else _quantization(config)
     if options.attn_implementation is not None:
         kwargs["attn_implementation"] = options.attn_implementation
@@ -143,7 +121,7 @@ def _load_model(source: Source, options: HFOptions, dtype: torch.dtype | str, de
         kwargs["quantization_config"] = transformers.GgufConfig(dequantize=True)
     with quantization_explained(source.location, quantized):
         model = _class(config).from_pretrained(
-            source.location, config=config, dtype=dtype, device_map=device_map, **_common(source, options), **kwargs
+            source.location, config=config, dtype=dtype, device_map=device_map, **common, **kwargs
         )
     if source.gguf_file:
         _forget_quantization(model)
@@ -163,15 +141,6 @@ def _quantization(config: Any) -> str | None:
         return None
     method = settings.get("quant_method") if isinstance(settings, dict) else settings.quant_method
     return str(getattr(method, "value", method))
-
-
-def _common(source: Source, options: HFOptions) -> dict[str, Any]:
-    # A folder is complete in itself: asking the hub about it could only cost time-outs.
-    common: dict[str, Any] = {
-        "trust_remote_code": options.trust_remote_code,
-        "local_files_only": source.local,
-    }
-    return common if source.revision is None else common | {"revision": source.revision}
 
 
 def _forget_quantization(model: Any) -> None:
@@ -213,16 +182,6 @@ def choose_device(name: str, option: str = "device") -> torch.device:
     return device
 
 
-def _prefix_token(name: str, tokenizer: Any, given: int | None) -> int:
-    for token in (given, tokenizer.bos_token_id, tokenizer.eos_token_id):
-        if token is not None:
-            return int(token)
-    raise ModelSpecError(
-        f"The tokenizer of {name} has neither a BOS nor an EOS token to start a text with. "
-        "Name one by its number: prefix_token_id=…"
-    )
-
-
 def _full_name(name: str, options: HFOptions) -> str:
     """An adapter makes another model of it."""
     return name if options.peft is None else f"{name}+{options.peft}"
@@ -242,7 +201,7 @@ def _describe(name: str, model: Any, tokenizer: Any, options: HFOptions, max_len
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "tokenizer_sha256": tokenizer_hash(tokenizer),
-            "chat_template_sha256": _template_hash(tokenizer),
+            "chat_template_sha256": template_hash(tokenizer),
             **_only_known(stride=options.stride, quantization=_quantization(model.config)),
         },
     )

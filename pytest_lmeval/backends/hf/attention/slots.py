@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from pytest_lmeval.backends.hf.attention.interface import Call
-from pytest_lmeval.backends.hf.encoding import Tokens
+from pytest_lmeval.backends.text.encoding import Tokens
 
 # Room is made for so many more tokens, and for a quarter more rows, at once.
 GROWTH = 128

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.scoring.trie import Node, Text, build
+from pytest_lmeval.backends.text.encoding import Tokens
 
 # A beginning is shared where that saves so many tokens' keys and values. Less is not worth a group of its own, whose
 # attention is computed apart.

@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from pytest_lmeval.backends.hf.batching import CHARACTERS_PER_TOKEN, Limits, NewCharacters, windows
-from pytest_lmeval.backends.hf.encoding import Encoder
-from pytest_lmeval.backends.hf.generation.endings import Endings
+from pytest_lmeval.backends.hf.batching import Limits
 from pytest_lmeval.backends.hf.generation.plain import PlainGenerator
-from pytest_lmeval.backends.hf.generation.prompting import Prompt, encode
 from pytest_lmeval.backends.hf.generation.sampling import Draw, Sampling, generator
 from pytest_lmeval.backends.hf.generation.writing import Draft, Writer
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.prefetching import prefetched
-from pytest_lmeval.backends.hf.scoring.score import too_large
+from pytest_lmeval.backends.hf.scoring.too_large import too_large
 from pytest_lmeval.backends.protocol import Failure, GenerationAnswer, GenerationRequest, GenerationSettings
+from pytest_lmeval.backends.text.encoding import Encoder
+from pytest_lmeval.backends.text.endings import Endings
+from pytest_lmeval.backends.text.prefetching import prefetched
+from pytest_lmeval.backends.text.prompting import Prompt, encode
+from pytest_lmeval.backends.text.windows import NewCharacters, answer_length, windows
 
 Reply = GenerationAnswer | Failure
 
@@ -50,7 +51,9 @@ class Generator:
         """Answer ``requests``, each as soon as it is written; without a ``writer`` all by ``generate``."""
         under_way: dict[int, Prompt] = {}
         numbers, asked = count(), Counter[tuple[object, ...]]()
-        for _, prompts in prefetched(windows(requests, NewCharacters(_room), self._limits), self._encode):
+        for _, prompts in prefetched(
+            windows(requests, NewCharacters(answer_length), self._limits.window), self._encode
+        ):
             yield from (prompt for prompt in prompts if isinstance(prompt, Failure))
             good = [prompt for prompt in prompts if isinstance(prompt, Prompt)]
             special = [prompt for prompt in good if writer is None or not self._understood(prompt.settings)]
@@ -97,8 +100,3 @@ class Generator:
         """Whether nothing is asked, by the request or by the model's own settings, that only ``generate`` does."""
         own: dict[str, Any] = {} if self._own is None else self._own.to_diff_dict()
         return not settings.extra and not {key for key, value in own.items() if value is not None} - UNDERSTOOD
-
-
-def _room(request: GenerationRequest) -> int:
-    """Room for the answer, in the unit of the estimate."""
-    return CHARACTERS_PER_TOKEN * request.settings.max_tokens

@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from transformers import StoppingCriteriaList
 
+from pytest_lmeval.backends.checkpoints.quiet import quiet
 from pytest_lmeval.backends.hf.batching import Limits, run_batches
-from pytest_lmeval.backends.hf.encoding import Tokens
-from pytest_lmeval.backends.hf.generation.endings import Endings
-from pytest_lmeval.backends.hf.generation.prompting import Prompt
 from pytest_lmeval.backends.hf.generation.sampling import DEFAULT_SEED
 from pytest_lmeval.backends.hf.generation.stopping import StopAtText
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.quiet import quiet
-from pytest_lmeval.backends.hf.scoring.score import too_large
+from pytest_lmeval.backends.hf.scoring.too_large import too_large
 from pytest_lmeval.backends.protocol import Failure, GenerationAnswer, GenerationSettings
+from pytest_lmeval.backends.text.encoding import Tokens
+from pytest_lmeval.backends.text.endings import Endings
+from pytest_lmeval.backends.text.prompting import Prompt
 
 
 class PlainGenerator:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from pytest_lmeval.backends.hf.encoding import Tokens
+from pytest_lmeval.backends.text.encoding import Tokens
 
 # Sampling without a seed is reproducible all the same: a regression test that rolls dice is no test.
 DEFAULT_SEED = 1234

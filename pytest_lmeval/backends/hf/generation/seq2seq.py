@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
-from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.generation.plain import PlainGenerator
 from pytest_lmeval.backends.hf.scoring.seq2seq import pad_right
+from pytest_lmeval.backends.text.encoding import Tokens
 
 
 class PairGenerator(PlainGenerator):

@@ -9,24 +9,24 @@ from functools import partial
 
 import torch
 
+from pytest_lmeval.backends.checkpoints.quiet import quiet
 from pytest_lmeval.backends.hf.attention.batched import path_attention
 from pytest_lmeval.backends.hf.attention.interface import Attention, Call, attending
 from pytest_lmeval.backends.hf.attention.path import PathMemory, Take
 from pytest_lmeval.backends.hf.attention.slots import Group, NextTokens
 from pytest_lmeval.backends.hf.batching import Limits, attempt
-from pytest_lmeval.backends.hf.encoding import Tokens
 from pytest_lmeval.backends.hf.generation.bases import choose_bases
 from pytest_lmeval.backends.hf.generation.sampling import Draw, choose
-from pytest_lmeval.backends.hf.generation.stopping import Stops
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.scoring.outputs import Outputs
 from pytest_lmeval.backends.hf.scoring.packs import Layout
 from pytest_lmeval.backends.hf.scoring.pages import PAGE
 from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule, Segment
-from pytest_lmeval.backends.hf.scoring.score import fixed_too_large
 from pytest_lmeval.backends.hf.scoring.sharing import SMALLEST_PACK
+from pytest_lmeval.backends.hf.scoring.too_large import fixed_too_large
 from pytest_lmeval.backends.hf.scoring.trie import Text, build
+from pytest_lmeval.backends.text.encoding import Tokens
+from pytest_lmeval.backends.text.stopping import Stops
 from pytest_lmeval.errors import BackendError
 
 # New rows are read when this part of the room is free: several at once make better use of a pass than one.

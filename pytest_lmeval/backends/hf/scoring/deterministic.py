@@ -15,17 +15,18 @@ from dataclasses import replace
 import torch
 
 from pytest_lmeval.backends.hf.batching import Limits, attempt
-from pytest_lmeval.backends.hf.encoding import Span
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.scoring.outputs import Outputs
 from pytest_lmeval.backends.hf.scoring.packs import Packs
 from pytest_lmeval.backends.hf.scoring.pages import PAGE
 from pytest_lmeval.backends.hf.scoring.plain import PlainScorer
 from pytest_lmeval.backends.hf.scoring.schedule import Segment
-from pytest_lmeval.backends.hf.scoring.score import Scorer, fixed_too_large
 from pytest_lmeval.backends.hf.scoring.seq2seq import PairScorer, is_encoder_decoder
 from pytest_lmeval.backends.hf.scoring.sharing import SharedScorer
+from pytest_lmeval.backends.hf.scoring.too_large import fixed_too_large
 from pytest_lmeval.backends.hf.scoring.trie import Want
+from pytest_lmeval.backends.text.encoding import Span
+from pytest_lmeval.backends.text.scores import Scorer
 from pytest_lmeval.errors import BackendError
 
 # Tokens in each pack. Each is filled up to this, so that a large one is wasted on few requests.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 
+from pytest_lmeval.backends.checkpoints.quiet import quiet
 from pytest_lmeval.backends.hf.attention.batched import isolates, path_attention
 from pytest_lmeval.backends.hf.attention.interface import attending
 from pytest_lmeval.backends.hf.attention.path import PathMemory, Stretch
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.scoring.outputs import Outputs
 from pytest_lmeval.backends.hf.scoring.projection import Asked, Found
 from pytest_lmeval.backends.hf.scoring.schedule import Segment

@@ -12,12 +12,13 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from pytest_lmeval.backends.checkpoints.quiet import quiet
 from pytest_lmeval.backends.hf.attention.rotary import rotary_border
 from pytest_lmeval.backends.hf.batching import Limits, run_batches
-from pytest_lmeval.backends.hf.encoding import Span, Tokens
 from pytest_lmeval.backends.hf.model import Loaded
-from pytest_lmeval.backends.hf.quiet import quiet
-from pytest_lmeval.backends.hf.scoring.score import Score, checked, too_large
+from pytest_lmeval.backends.hf.scoring.too_large import too_large
+from pytest_lmeval.backends.text.encoding import Span, Tokens
+from pytest_lmeval.backends.text.scores import Score, checked
 
 OwnerT = TypeVar("OwnerT")
 

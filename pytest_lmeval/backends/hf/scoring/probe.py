@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from pytest_lmeval.backends.checkpoints.explaining import first_line
+from pytest_lmeval.backends.checkpoints.quiet import quiet
 from pytest_lmeval.backends.hf.attention.batched import path_attention
 from pytest_lmeval.backends.hf.attention.interface import Attention, Call, UnsupportedAttentionError, attending
 from pytest_lmeval.backends.hf.attention.path import PathMemory, Stretch
 from pytest_lmeval.backends.hf.attention.rotary import rotary_border
-from pytest_lmeval.backends.hf.explaining import first_line
-from pytest_lmeval.backends.hf.quiet import quiet
 from pytest_lmeval.backends.hf.scoring.outputs import REFUSALS, Outputs, ways
 
 # The tokens tried, pack by pack: what two texts share; the rest of the one and of the other, and a text of its own.

@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_lmeval.backends.hf.encoding import Tokens
-from pytest_lmeval.backends.hf.scoring.trie import Node, Want, common_length
+from pytest_lmeval.backends.hf.scoring.trie import Node, Want
+from pytest_lmeval.backends.text.encoding import Tokens
+from pytest_lmeval.backends.text.windows import common_length
 
 # A run of tokens is cut in two only where the first part is worth a piece of its own: this part of a pack.
 WORTH_CUTTING = 4

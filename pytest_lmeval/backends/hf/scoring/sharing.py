@@ -10,13 +10,14 @@ from typing import TypeVar
 
 from pytest_lmeval.backends.hf.attention.path import PathMemory
 from pytest_lmeval.backends.hf.batching import Limits, attempt
-from pytest_lmeval.backends.hf.encoding import Span
 from pytest_lmeval.backends.hf.memory import Meter
 from pytest_lmeval.backends.hf.scoring.packs import Packs
 from pytest_lmeval.backends.hf.scoring.pages import PAGE, page_cuts
 from pytest_lmeval.backends.hf.scoring.schedule import Resident, Schedule, Segment
-from pytest_lmeval.backends.hf.scoring.score import Score, checked, fixed_too_large, too_large
+from pytest_lmeval.backends.hf.scoring.too_large import fixed_too_large, too_large
 from pytest_lmeval.backends.hf.scoring.trie import Text, Want, build
+from pytest_lmeval.backends.text.encoding import Span
+from pytest_lmeval.backends.text.scores import Score, checked
 from pytest_lmeval.errors import BackendError
 
 OwnerT = TypeVar("OwnerT")

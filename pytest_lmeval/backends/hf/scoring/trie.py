@@ -6,9 +6,9 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any
 
-from pytest_lmeval.backends.hf.encoding import Tokens
+from pytest_lmeval.backends.text.encoding import Tokens
+from pytest_lmeval.backends.text.windows import common_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +100,3 @@ def _shared(one: Text, other: Text) -> int:
         return common
     alike = takewhile(lambda pair: pair[0] == pair[1] <= common, zip(one.cuts, other.cuts, strict=False))
     return max((cut for cut, _ in alike), default=0)
-
-
-def common_length(one: Sequence[Any], other: Sequence[Any]) -> int:
-    """How many items ``one`` and ``other`` have in common at their beginning, found by halving."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from safetensors import SafetensorError
 
-from pytest_lmeval.backends.hf.source import Source
+from pytest_lmeval.backends.checkpoints.source import Source
 from pytest_lmeval.errors import BackendError, ModelSpecError
 
 # What transformers raises on a model that is not there, not readable or not a language model.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from pytest_lmeval.backends.hf.model import Loaded
+from typing import Any, Protocol
 
 Tokens = tuple[int, ...]
 
@@ -21,16 +20,24 @@ class Span:
     targets: Tokens
 
 
+class Tokenized(Protocol):
+    """What must be known of a model to tokenize for it. ``tokenizer`` is one of transformers', untyped there."""
+
+    tokenizer: Any
+    max_length: int
+    prefix_token_id: int
+
+
 class Encoder:
     """The tokenizer of one model, with the rules by which lm-evaluation-harness uses it."""
 
-    def __init__(self, loaded: Loaded, add_bos_token: bool | None = None) -> None:
-        self.prefix: int = loaded.prefix_token_id
-        self.max_length: int = loaded.max_length
-        self._tokenizer = loaded.tokenizer
+    def __init__(self, model: Tokenized, add_bos_token: bool | None = None) -> None:
+        self.prefix: int = model.prefix_token_id
+        self.max_length: int = model.max_length
+        self._tokenizer = model.tokenizer
         self._add_bos_token = add_bos_token
-        self._prefix_text: str = loaded.tokenizer.decode([self.prefix])
-        self._bos_text: str | None = loaded.tokenizer.bos_token
+        self._prefix_text: str = model.tokenizer.decode([self.prefix])
+        self._bos_text: str | None = model.tokenizer.bos_token
 
     def texts(self, texts: Iterable[str]) -> dict[str, list[int]]:
         """Texts to score, each encoded once, with the special tokens that the tokenizer adds by itself.

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from pytest_lmeval.backends.hf.generation.prompting import Prompt
-from pytest_lmeval.backends.hf.generation.stopping import Stops, cut
-from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.protocol import GenerationAnswer, GenerationSettings
+from pytest_lmeval.backends.text.prompting import Prompt
+from pytest_lmeval.backends.text.stopping import Stops, cut
 
 
 class Endings:
-    """``tokens`` end any answer: the tokenizer's EOS and those that the model's own settings name."""
+    """``tokens`` end any answer: the tokenizer's EOS and those that the model's own settings name (``configured``)."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._tokenizer = loaded.tokenizer
-        eos = loaded.tokenizer.eos_token_id
-        configured = getattr(getattr(loaded.model, "generation_config", None), "eos_token_id", None)
-        configured = configured if isinstance(configured, list) else [configured]
-        self.tokens: list[int] = sorted({token for token in (*configured, eos) if token is not None})
-        self._text: str | None = None if eos is None else loaded.tokenizer.decode([eos])
+    def __init__(self, tokenizer: Any, configured: int | Sequence[int] | None = None) -> None:
+        self._tokenizer = tokenizer
+        eos = tokenizer.eos_token_id
+        named = configured if isinstance(configured, Sequence) else [configured]
+        self.tokens: list[int] = sorted({token for token in (*named, eos) if token is not None})
+        self._text: str | None = None if eos is None else tokenizer.decode([eos])
 
     def stops(self, settings: GenerationSettings) -> list[str]:
         """Return the stop strings asked for and the end token's text, which a model may also spell out."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pytest_lmeval.backends.hf.encoding import Encoder, Tokens
 from pytest_lmeval.backends.protocol import Failure, GenerationRequest, GenerationSettings
+from pytest_lmeval.backends.text.encoding import Encoder, Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_lmeval.backends.hf.prefetching import prefetched
+from pytest_lmeval.backends.text.prefetching import prefetched
 
 
 def test_the_next_window_is_prepared_meanwhile() -> None:
