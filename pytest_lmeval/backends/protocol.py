@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,16 @@ Context = str | Conversation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoglikelihoodRequest:
-    """Score ``continuation`` after ``context``."""
+    """Score ``continuation`` after ``context``.
+
+    ``choices`` are all continuations among which the document's answer is chosen in this context, this one among them;
+    empty where there is no choice. Only backends that cannot score text look at it.
+    """
 
     id: int
     context: Context
     continuation: str
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,20 +120,32 @@ class RollingAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationAnswer:
-    """``text`` without the stop string; ``tokens`` read and generated."""
+    """``text`` without the stop string; ``tokens`` read and generated.
+
+    ``reasoning`` is what the model wrote before the answer, where it is told apart.
+    """
 
     id: int
     text: str
     tokens: int
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """The request could not be answered; ``error`` says why, for a person."""
+    """The request could not be answered; ``error`` says why, for a person.
+
+    ``kind`` tells an ``error`` of the infrastructure from an answer that the model ``refused`` or that its provider
+    ``filtered``: neither is an empty answer.
+    """
 
     id: int
     error: str
+    kind: Literal["error", "refused", "filtered"] = "error"
 
+
+# What a backend's scores are, unless it says otherwise.
+LOG_LIKELIHOOD = "log-likelihood"
 
 Request = LoglikelihoodRequest | RollingRequest | GenerationRequest
 Answer = LoglikelihoodAnswer | RollingAnswer | GenerationAnswer
@@ -138,7 +155,9 @@ Answer = LoglikelihoodAnswer | RollingAnswer | GenerationAnswer
 class ModelInfo:
     """Where answers come from: goes into reports and baselines.
 
-    ``details`` are further facts in plain values (device, engine version, tokenizer hash, parameters …).
+    ``scoring`` is what stands for a log-likelihood: another name than the default is another metric, and results with
+    different ones are never compared. ``details`` are further facts in plain values (device, engine version, tokenizer
+    hash, parameters …).
     """
 
     backend: str
@@ -146,7 +165,30 @@ class ModelInfo:
     revision: str | None = None
     dtype: str | None = None
     max_length: int | None = None
+    scoring: str = LOG_LIKELIHOOD
     details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What was used so far, as the server counts it. ``cost`` is in the currency of the prices given."""
+
+    calls: int = 0
+    retries: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost: float | None = None
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A backend that accounts for what it uses."""
+
+    @property
+    def usage(self) -> Usage:
+        """What was used since it was opened."""
 
 
 @runtime_checkable
@@ -177,6 +219,8 @@ class BackendPlugin:
     ``options`` is a frozen dataclass whose fields, all with defaults, are the keys that may follow the name
     in ``--lm-model=BACKEND:NAME,key=value``. ``open`` gets the name and an instance of it; only ``open`` may
     import heavy packages. ``requires`` are the modules it needs and ``install`` the command that brings them.
+    ``further`` names a field of ``options``, a mapping of text to text, that takes the keys which are no fields:
+    those of an engine, checked by ``open``.
     """
 
     summary: str
@@ -184,4 +228,5 @@ class BackendPlugin:
     open: Callable[[str, Any], Backend]
     requires: tuple[str, ...] = ()
     install: str = ""
+    further: str | None = None
     name_required: bool = True

@@ -73,9 +73,13 @@ def _unknown_backend(spec: ModelSpec, known: list[str]) -> str:
 
 def _options(spec: ModelSpec, plugin: BackendPlugin) -> Any:
     hints = get_type_hints(plugin.options)
-    known = {f.name for f in dataclasses.fields(plugin.options)}
-    values = {}
+    known = {f.name for f in dataclasses.fields(plugin.options)} - {plugin.further}
+    values: dict[str, Any] = {}
+    further: dict[str, str] = {}
     for key, text in spec.arguments.items():
+        if key not in known and plugin.further is not None:
+            further[key] = text
+            continue
         if key not in known:
             near = difflib.get_close_matches(key, sorted(known), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -84,7 +88,7 @@ def _options(spec: ModelSpec, plugin: BackendPlugin) -> Any:
                 f"Keys: {', '.join(sorted(known)) or 'none'}"
             )
         values[key] = _value(spec, key, text, hints[key])
-    return plugin.options(**values)
+    return plugin.options(**values, **({} if plugin.further is None else {plugin.further: further}))
 
 
 def _value(spec: ModelSpec, key: str, text: str, hint: Any) -> Any:

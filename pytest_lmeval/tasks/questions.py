@@ -113,7 +113,12 @@ class Interviewer:
             prompt_hash=content_hash([list(map(_plain, calls)), self._generation_record()]),
             target_hash=content_hash(gold),
         )
-        requests = [self._request(next(ids), call, repeat) for call in calls for repeat in range(self._spec.repeats)]
+        together = self._together(calls)
+        requests = [
+            self._request(next(ids), call, choices, repeat)
+            for call, choices in zip(calls, together, strict=True)
+            for repeat in range(self._spec.repeats)
+        ]
         return question, requests
 
     def shot(self, document: Document) -> Shot:
@@ -149,7 +154,15 @@ class Interviewer:
             calls += [("", f"{delimiter}{choice}") for choice in choices]
         return calls, tuple(choices), gold
 
-    def _request(self, request_id: int, call: Call, repeat: int) -> Request:
+    def _together(self, calls: list[Call]) -> list[tuple[str, ...]]:
+        """For each call the continuations that stand for choice in its context."""
+        if self._spec.output_type != "multiple_choice":
+            return [()] * len(calls)
+        contexts = [context for context, _ in calls]
+        groups = [tuple(rest for other, rest in calls if other == context) for context in contexts]
+        return [group if len(group) > 1 else () for group in groups]
+
+    def _request(self, request_id: int, call: Call, choices: tuple[str, ...], repeat: int) -> Request:
         if self._spec.output_type == "loglikelihood_rolling":
             return RollingRequest(id=request_id, text=call[0])
         if self._spec.output_type == "generate_until":
@@ -157,7 +170,7 @@ class Interviewer:
             if settings.seed is not None and repeat:
                 settings = replace(settings, seed=settings.seed + repeat)
             return GenerationRequest(id=request_id, context=call[0], settings=settings)
-        return LoglikelihoodRequest(id=request_id, context=call[0], continuation=call[1])
+        return LoglikelihoodRequest(id=request_id, context=call[0], continuation=call[1], choices=choices)
 
     def _generation_record(self) -> str:
         return repr(self._generation) if self._spec.output_type == "generate_until" else ""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -171,6 +171,18 @@ def test_mistakes_are_explained(text: str, message: str) -> None:
 def test_a_name_may_be_optional() -> None:
     _, options = resolve_plugin(ModelSpec.parse("nameless,whole=2"))
     assert options == Options(whole=2)
+
+
+def test_keys_of_an_engine_go_to_the_field_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class EngineOptions:
+        flag: bool = False
+        engine: Mapping[str, str] = field(default_factory=dict)
+
+    engine = BackendPlugin(summary="s", options=EngineOptions, open=_open, further="engine")
+    monkeypatch.setattr(registry, "_plugin", lambda spec: engine)
+    _, options = resolve_plugin(ModelSpec.parse("x:m,flag=true,max_model_len=16k,engine=no"))
+    assert options == EngineOptions(flag=True, engine={"max_model_len": "16k", "engine": "no"})
 
 
 def test_resolving_opens_nothing() -> None:
