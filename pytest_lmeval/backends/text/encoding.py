@@ -21,7 +21,24 @@ class Span:
 
 
 class Tokenized(Protocol):
-    """What must be known of a model to tokenize for it. ``tokenizer`` is one of transformers', untyped there."""
+    """What must be known of a model to tokenize for it."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """One of transformers', untyped there, or what answers the same calls."""
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that the model reads at once."""
+
+    @property
+    def prefix_token_id(self) -> int:
+        """The token before a text without context."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizedModel:
+    """A model of which nothing else is in this process."""
 
     tokenizer: Any
     max_length: int

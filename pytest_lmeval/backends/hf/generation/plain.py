@@ -12,7 +12,6 @@ from transformers import StoppingCriteriaList
 
 from pytest_lmeval.backends.checkpoints.quiet import quiet
 from pytest_lmeval.backends.hf.batching import Limits, run_batches
-from pytest_lmeval.backends.hf.generation.sampling import DEFAULT_SEED
 from pytest_lmeval.backends.hf.generation.stopping import StopAtText
 from pytest_lmeval.backends.hf.model import Loaded
 from pytest_lmeval.backends.hf.scoring.too_large import too_large
@@ -20,6 +19,7 @@ from pytest_lmeval.backends.protocol import Failure, GenerationAnswer, Generatio
 from pytest_lmeval.backends.text.encoding import Tokens
 from pytest_lmeval.backends.text.endings import Endings
 from pytest_lmeval.backends.text.prompting import Prompt
+from pytest_lmeval.backends.text.seeds import DEFAULT_SEED
 
 
 class PlainGenerator:

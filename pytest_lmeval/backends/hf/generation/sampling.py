@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +9,7 @@ import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from pytest_lmeval.backends.text.encoding import Tokens
-
-# Sampling without a seed is reproducible all the same: a regression test that rolls dice is no test.
-DEFAULT_SEED = 1234
+from pytest_lmeval.backends.text.seeds import seed_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +41,7 @@ class Draw:
 
 def generator(seed: int | None, prompt: Tokens, occurrence: int, device: torch.device) -> torch.Generator:
     """Return a text's own generator. The ``occurrence`` of a prompt counts: a repeat is not to repeat its answer."""
-    text = f"{DEFAULT_SEED if seed is None else seed} {occurrence} {prompt}"
-    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
-    return torch.Generator(device=device).manual_seed(number)
+    return torch.Generator(device=device).manual_seed(seed_of(seed, prompt, occurrence))
 
 
 def choose(logits: torch.Tensor, draws: Sequence[Draw | None]) -> list[int]:
