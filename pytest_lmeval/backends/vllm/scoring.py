@@ -89,6 +89,7 @@ class EngineScorer:
         self._engine = engine
         self._lora = lora
         self._block: int = engine.config.cache_config.block_size
+        self._caching: bool = engine.config.cache_config.enable_prefix_caching
         self._greedy = greedy or not getattr(engine.config, "use_v2_model_runner", False)
         # In half precision two tokens often share the first place, which a rank alone does not tell.
         self._beside = 0 if str(engine.config.model_config.dtype) == "torch.float32" else 1
@@ -137,20 +138,20 @@ class EngineScorer:
             ask.want(text, len(text.span.targets) - 1)
             if len(text.span.targets) > 1:
                 ask.within.append(text)
-        for text in self._swallowed(texts):
-            at(tokens_before(text.span, 0)).want(text, 0)
+        for text in texts:
+            if len(text.span.targets) > 1 and (blocks := self._whole_blocks(text.span)):
+                # vLLM computes logits at all tokens that such a prompt does not find in the cache, so its context is
+                # put there first, without; in whole blocks, so that nothing is computed twice.
+                context = at(text.span.inputs[:blocks])
+                if blocks == context_length(text.span):
+                    # Then the first target's row is one that the cache swallows.
+                    context.want(text, 0)
         for tokens in sorted(asks):
             yield from _split(asks.pop(tokens))
 
-    def _swallowed(self, texts: list[_Text[OwnerT]]) -> Iterator[_Text[OwnerT]]:
-        """Texts whose first row the cache will swallow: another text fills a block that ends with their context."""
-        full: dict[Tokens, list[_Text[OwnerT]]] = {}
-        for text in texts:
-            if len(text.span.targets) > 1 and context_length(text.span) % self._block == 0:
-                full.setdefault(tokens_before(text.span, 0), []).append(text)
-        for sharing in full.values():
-            if len(sharing) > 1:
-                yield from sharing
+    def _whole_blocks(self, span: Span) -> int:
+        """How many tokens of the context fill blocks of the cache; none where there is no cache."""
+        return context_length(span) // self._block * self._block if self._caching else 0
 
     def _submit(self, inbox: Inbox, ask: _Ask[OwnerT], *, cached: bool = True) -> None:
         ids = sorted(ask.after)
@@ -178,7 +179,7 @@ class EngineScorer:
 
     def _may_share(self, ask: _Ask[OwnerT]) -> bool:
         """Whether reading the cache saves anything: a context with a block of its own."""
-        return not ask.within or any(context_length(text.span) >= self._block for text in ask.within)
+        return not ask.within or any(self._whole_blocks(text.span) for text in ask.within)
 
     def _settle(self, inbox: Inbox, ask: _Ask[OwnerT], output: Any | str) -> Iterator[tuple[OwnerT, Score | str]]:
         touched = list(dict.fromkeys(ask.texts()))
