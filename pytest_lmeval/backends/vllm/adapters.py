@@ -48,11 +48,11 @@ def read_adapter(path: str) -> Adapter:
     """Read what must be known of the adapter in the folder ``path``. Raises ModelSpecError."""
     folder = Path(path).expanduser().absolute()
     weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if not folder.is_dir():
+        raise ModelSpecError(f"lora={path}: there is no folder {folder}.")
     if not (folder / CONFIG).is_file() or weights is None:
-        raise ModelSpecError(
-            f"lora={path}: expected a folder with {CONFIG} and {WEIGHTS[0]}; {folder} "
-            f"{'has none of them' if folder.is_dir() else 'does not exist'}."
-        )
+        missing = WEIGHTS[0] if weights is None and (folder / CONFIG).is_file() else CONFIG
+        raise ModelSpecError(f"lora={path}: there is no {missing} in {folder}, so it is not an adapter.")
     description = (folder / CONFIG).read_bytes()
     with weights.open("rb") as stream:
         digest = hashlib.sha256(hashlib.file_digest(stream, "sha256").digest() + description).hexdigest()

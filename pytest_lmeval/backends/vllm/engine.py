@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 from collections import deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from vllm import LLM
-from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.inputs.engine import tokens_input
 
 from pytest_lmeval.backends.text.encoding import Tokens
-from pytest_lmeval.backends.vllm.surroundings import Surroundings
 from pytest_lmeval.errors import BackendError
 
 # A waiting request costs a few kilobytes; with as many waiting as running no step has less to do than it could.
@@ -37,12 +36,11 @@ class Inbox:
 class Engine:
     """Runs requests of several streams together: whoever calls :meth:`advance` works for all of them."""
 
-    def __init__(self, llm: LLM, surroundings: Surroundings) -> None:
+    def __init__(self, llm: LLM) -> None:
         self.config = llm.llm_engine.vllm_config
         self.in_process = type(llm.llm_engine.engine_core).__name__ == "InprocClient"
         self.slots: int = WAITING * self.config.scheduler_config.max_num_seqs
         self._llm: LLM | None = llm
-        self._surroundings = surroundings
         self._numbers = count()
         self._held: dict[str, tuple[Inbox, Any]] = {}
 
@@ -86,45 +84,10 @@ class Engine:
             self._llm.llm_engine.abort_request(numbers)
 
     def close(self) -> None:
-        """Stop the engine, its processes included, and put back what it changed here."""
+        """Stop the engine, its processes included."""
         llm, self._llm = self._llm, None
-        if llm is None:
-            return
-        try:
+        if llm is not None:
             llm.llm_engine.engine_core.shutdown()
             del llm
             gc.collect()
-            if self.in_process:
-                cleanup_dist_env_and_memory()
-        finally:
-            self._surroundings.restore()
-
-
-class Engines:
-    """The engines that are open in this process. Models that differ by their adapter alone share one."""
-
-    def __init__(self) -> None:
-        self._open: dict[Hashable, tuple[Engine, int]] = {}
-
-    def get(self, key: Hashable) -> Engine | None:
-        """Return the open engine called ``key``, with one more user, None where there is none."""
-        if key not in self._open:
-            return None
-        engine, users = self._open[key]
-        self._open[key] = (engine, users + 1)
-        return engine
-
-    def add(self, key: Hashable, engine: Engine) -> None:
-        """Take in an engine that has one user."""
-        self._open[key] = (engine, 1)
-
-    def release(self, key: Hashable) -> None:
-        """Say that one user is done; the last one closes the engine."""
-        engine, users = self._open.pop(key)
-        if users > 1:
-            self._open[key] = (engine, users - 1)
-        else:
-            engine.close()
-
-
-ENGINES = Engines()
+            multiprocessing.active_children()  # a process that has ended stays in the table until it is asked for

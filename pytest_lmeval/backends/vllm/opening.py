@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_lmeval.backends.checkpoints.explaining import first_line
 from pytest_lmeval.backends.vllm import VLLMOptions
-from pytest_lmeval.backends.vllm.surroundings import IMPORT_SETTINGS, starting
+from pytest_lmeval.backends.vllm.pool import ENGINES
+from pytest_lmeval.backends.vllm.surroundings import IMPORT_SETTINGS
 from pytest_lmeval.errors import BackendError, LMEvalError, ModelSpecError
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ class Running:
 
     def release(self) -> None:
         """Let go of the engine; its last user stops it."""
-        from pytest_lmeval.backends.vllm.engine import ENGINES
-
         ENGINES.release(self.key)
 
 
@@ -41,39 +40,36 @@ def run_engine(name: str, options: VLLMOptions, lora_rank: int | None) -> Runnin
 
     Raises ModelSpecError for what the user can mend, BackendError otherwise.
     """
-    with starting(IMPORT_SETTINGS) as surroundings, _explained(name):
+    with ENGINES.starting(IMPORT_SETTINGS), _explained(name):
         settings = _settings(options)
         with _dynamo_kept():
             os.environ.update(settings)
             from vllm import LLM, envs
 
             from pytest_lmeval.backends.vllm.arguments import engine_arguments
-            from pytest_lmeval.backends.vllm.engine import ENGINES, Engine
+            from pytest_lmeval.backends.vllm.engine import Engine
 
+            # An engine before this one may have made vLLM remember the environment of its own.
+            envs.disable_envs_cache()
             arguments = engine_arguments(name, options)
             if lora_rank is not None:
                 arguments.enable_lora = True
                 arguments.max_lora_rank = max(arguments.max_lora_rank, lora_rank)
-            key = repr((sorted(settings.items()), sorted(vars(arguments).items(), key=str)))
-            # An engine before this one may have made vLLM remember the environment of its own.
-            envs.disable_envs_cache()
+            key = repr((sorted(settings.items()), sorted(vars(arguments).items())))
             max_length = _make_room(arguments)
             engine = ENGINES.get(key)
             if engine is None:
-                engine = Engine(LLM.from_engine_args(arguments), surroundings)
+                _choose_process(options)
+                engine = Engine(LLM.from_engine_args(arguments))
                 ENGINES.add(key, engine)
     return Running(engine=engine, key=key, max_length=max_length)
 
 
 def _settings(options: VLLMOptions) -> dict[str, str]:
-    """Environment variables for this engine."""
+    """Environment variables that numbers or speed depend on."""
     from vllm.platforms import current_platform
 
-    alone = options.in_process
-    if alone is None and "VLLM_ENABLE_V1_MULTIPROCESSING" not in os.environ:
-        # A process of its own gives a GPU's memory back for certain; on a CPU it costs half a minute.
-        alone = current_platform.is_cpu() and not _spreads(options)
-    chosen = {} if alone is None else {"VLLM_ENABLE_V1_MULTIPROCESSING": "0" if alone else "1"}
+    chosen = {}
     if current_platform.is_cpu() and options.engine.get("enforce_eager", "true").lower() == "true":
         # Else the first log-probability compiles a helper for seconds, which gains nothing.
         chosen["TORCHDYNAMO_DISABLE"] = "1"
@@ -81,6 +77,23 @@ def _settings(options: VLLMOptions) -> dict[str, str]:
         _check_batch_invariance(current_platform)
         chosen["VLLM_BATCH_INVARIANT"] = "1"
     return chosen
+
+
+def _choose_process(options: VLLMOptions) -> None:
+    """Start the engine in this process or in one of its own."""
+    from vllm.platforms import current_platform
+
+    alone = options.in_process
+    if alone and ENGINES.in_process:
+        raise ModelSpecError(
+            "in_process=true: another vLLM engine runs in this process already, and they share what the first one to "
+            "stop takes away. Leave in_process out, and this one gets a process of its own."
+        )
+    if alone is None and (ENGINES.in_process or "VLLM_ENABLE_V1_MULTIPROCESSING" not in os.environ):
+        # A process of its own gives a GPU's memory back for certain; on a CPU it costs half a minute.
+        alone = current_platform.is_cpu() and not _spreads(options) and not ENGINES.in_process
+    if alone is not None:
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0" if alone else "1"
 
 
 def _spreads(options: VLLMOptions) -> bool:
@@ -146,5 +159,5 @@ def _said(error: Exception) -> str:
     """The first thing that a pydantic error says, or the first line of another."""
     details = getattr(error, "errors", None)
     if callable(details) and (listed := details()):
-        return str(listed[0].get("msg", "")).removeprefix("Value error, ").splitlines()[0]
+        return first_line(ValueError(str(listed[0].get("msg", "")).removeprefix("Value error, ")))
     return first_line(error)

@@ -52,21 +52,18 @@ def _put_back(environment: Mapping[str, str], concerns: Callable[[str], bool]) -
 
 
 @contextmanager
-def starting(settings: Mapping[str, str]) -> Iterator[Surroundings]:
+def starting(settings: Mapping[str, str], surroundings: Surroundings) -> Iterator[None]:
     """Hold this around importing vLLM and starting an engine; ``settings`` are environment variables for it.
 
-    Where that fails everything is put back, else what the engine can do without.
+    Afterwards what the engine can do without is put back.
     """
-    surroundings = Surroundings()
     os.environ.update({key: value for key, value in settings.items() if key not in os.environ})
     try:
         with _voice(), _random_state(), _threads(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield surroundings
-    except BaseException:
-        surroundings.restore()
-        raise
-    surroundings.restore_others()
+            yield
+    finally:
+        surroundings.restore_others()
 
 
 @contextmanager

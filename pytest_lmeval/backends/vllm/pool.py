@@ -1,0 +1,73 @@
+"""The engines that are open in this process, and the process as it was before the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pytest_lmeval.backends.vllm.surroundings import Surroundings, starting
+
+if TYPE_CHECKING:
+    from pytest_lmeval.backends.vllm.engine import Engine
+
+
+class Engines:
+    """Models that differ by their adapter alone share an engine; the last one to leave stops it."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[Engine, int]] = {}
+        self._surroundings: Surroundings | None = None
+
+    @property
+    def in_process(self) -> bool:
+        """Whether one of them runs in this process."""
+        return any(engine.in_process for engine, _ in self._open.values())
+
+    @contextmanager
+    def starting(self, settings: Mapping[str, str]) -> Iterator[None]:
+        """Hold this around importing vLLM and :meth:`get` or :meth:`add`; ``settings`` are for the environment."""
+        self._surroundings = self._surroundings or Surroundings()
+        try:
+            with starting(settings, self._surroundings):
+                yield
+        finally:
+            self._leave()
+
+    def get(self, key: str) -> Engine | None:
+        """Return the open engine called ``key``, with one more user, None where there is none."""
+        if key not in self._open:
+            return None
+        engine, users = self._open[key]
+        self._open[key] = (engine, users + 1)
+        return engine
+
+    def add(self, key: str, engine: Engine) -> None:
+        """Take in an engine that has one user."""
+        self._open[key] = (engine, 1)
+
+    def release(self, key: str) -> None:
+        """Say that one user is done; the last one closes the engine."""
+        engine, users = self._open.pop(key)
+        if users > 1:
+            self._open[key] = (engine, users - 1)
+            return
+        try:
+            engine.close()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Put everything back, where no engine is open: what several in this process share ends with the last."""
+        if self._open or self._surroundings is None:
+            return
+        surroundings, self._surroundings = self._surroundings, None
+        try:
+            from vllm.distributed import cleanup_dist_env_and_memory
+
+            cleanup_dist_env_and_memory()
+        finally:
+            surroundings.restore()
+
+
+ENGINES = Engines()
