@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors import safe_open
 from vllm.lora.request import LoRARequest
 
 from pytest_lmeval.errors import ModelSpecError
@@ -24,11 +26,20 @@ _NUMBERS: dict[str, int] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """An adapter's folder, the SHA-256 of its configuration and weights, and its rank."""
+    """An adapter's folder, the SHA-256 of its configuration and weights, its rank, and what it changes.
+
+    ``modules`` are the last parts of the names of the layers that it changes.
+    """
 
     folder: Path
     sha256: str
     rank: int
+    modules: tuple[str, ...]
+
+    @property
+    def changes_logits(self) -> bool:
+        """Whether it changes the layer that makes logits."""
+        return "lm_head" in self.modules
 
     def request(self) -> Any:
         """Name it to vLLM, whose cached keys and values go by this name and whose weights by this number."""
@@ -56,7 +67,7 @@ def read_adapter(path: str) -> Adapter:
     description = (folder / CONFIG).read_bytes()
     with weights.open("rb") as stream:
         digest = hashlib.sha256(hashlib.file_digest(stream, "sha256").digest() + description).hexdigest()
-    return Adapter(folder=folder, sha256=digest, rank=_rank(path, description))
+    return Adapter(folder=folder, sha256=digest, rank=_rank(path, description), modules=_modules(weights))
 
 
 def _rank(path: str, description: bytes) -> int:
@@ -67,3 +78,13 @@ def _rank(path: str, description: bytes) -> int:
     if not isinstance(rank, int) or rank < 1:
         raise ModelSpecError(f"lora={path}: {CONFIG} states no rank (r), so it is not a LoRA adapter.")
     return rank
+
+
+def _modules(weights: Path) -> tuple[str, ...]:
+    """Read the names from the weights: the configuration may have a pattern for them."""
+    if weights.suffix == ".safetensors":
+        with safe_open(weights, framework="np") as tensors:
+            names = list(tensors.keys())
+    else:
+        names = list(torch.load(weights, map_location="meta", weights_only=True))
+    return tuple(sorted({name.split(".lora_")[0].rsplit(".", 1)[-1] for name in names if ".lora_" in name}))

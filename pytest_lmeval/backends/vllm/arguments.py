@@ -17,7 +17,7 @@ from pytest_lmeval.errors import ModelSpecError
 from pytest_lmeval.suggestions import nearest
 
 # Set by the name and by keys of our own.
-OURS = ("model", "enable_lora", "use_tqdm_on_load", "disable_log_stats", "task", "runner", "convert")
+OURS = ("model", "use_tqdm_on_load", "disable_log_stats", "task", "runner", "convert")
 
 # On a CPU vLLM's own choice is 128, and each choice of a question recomputes up to a block of its context; its kernels
 # need multiples of 32. Compiling takes a minute and gains 7 % of a generation; with a size for the keys and values no

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pytest_lmeval.backends.checkpoints.explaining import explained
 from pytest_lmeval.backends.checkpoints.quiet import quiet
@@ -36,6 +36,9 @@ from pytest_lmeval.backends.text.windows import (
 from pytest_lmeval.backends.vllm import VLLMOptions
 from pytest_lmeval.backends.vllm.opening import Running, run_engine
 from pytest_lmeval.errors import BackendError, ModelSpecError
+
+if TYPE_CHECKING:
+    from pytest_lmeval.backends.vllm.adapters import Adapter
 
 # Requests pulled ahead: enough for some steps of the engine.
 WINDOW_STEPS = 8
@@ -91,7 +94,7 @@ class Parts:
     """What works on the running engine."""
 
     def __init__(
-        self, running: Running, tokenizing: TokenizedModel, options: VLLMOptions, name: str, lora: Any
+        self, running: Running, tokenizing: TokenizedModel, options: VLLMOptions, name: str, adapter: Adapter | None
     ) -> None:
         from pytest_lmeval.backends.vllm.generating import EngineGenerator
         from pytest_lmeval.backends.vllm.scoring import EngineScorer
@@ -101,8 +104,9 @@ class Parts:
         self.stride = options.stride
         self.encoder = Encoder(tokenizing, options.add_bos_token)
         self.chat = ChatTemplate(tokenizing.tokenizer, name, options.chat_template)
-        self.scorer = EngineScorer(engine, lora)
-        self.rolling_scorer = EngineScorer(engine, lora, greedy=False)
+        lora, by_row = (None, False) if adapter is None else (adapter.request(), adapter.changes_logits)
+        self.scorer = EngineScorer(engine, lora, by_row=by_row)
+        self.rolling_scorer = EngineScorer(engine, lora, by_row=by_row, greedy=False)
         endings = Endings(tokenizing.tokenizer, model.try_get_generation_config().get("eos_token_id"))
         self.generator = EngineGenerator(engine, endings, model.get_diff_sampling_param(), lora)
         self._tokens: int = WINDOW_STEPS * engine.config.scheduler_config.max_num_batched_tokens
@@ -126,13 +130,13 @@ def open_model(name: str, options: VLLMOptions) -> VLLMBackend:
         from pytest_lmeval.backends.vllm.adapters import read_adapter
 
         adapter = read_adapter(options.lora)
-    running = run_engine(name, options, None if adapter is None else adapter.engine_rank)
+    running = run_engine(name, options, adapter)
     tokenizing = TokenizedModel(tokenizer=tokenizer, max_length=running.max_length, prefix_token_id=prefix)
     try:
         from pytest_lmeval.backends.vllm.provenance import describe
 
         info = describe(name, running.engine, tokenizer, options, running.max_length, adapter)
-        parts = Parts(running, tokenizing, options, name, None if adapter is None else adapter.request())
+        parts = Parts(running, tokenizing, options, name, adapter)
     except BaseException:
         running.release()
         raise

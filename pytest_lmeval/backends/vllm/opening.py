@@ -6,16 +6,17 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_lmeval.backends.checkpoints.explaining import first_line
 from pytest_lmeval.backends.vllm import VLLMOptions
-from pytest_lmeval.backends.vllm.pool import ENGINES
+from pytest_lmeval.backends.vllm.pool import ENGINES, Key
 from pytest_lmeval.backends.vllm.surroundings import IMPORT_SETTINGS
 from pytest_lmeval.errors import BackendError, LMEvalError, ModelSpecError
 
 if TYPE_CHECKING:
+    from pytest_lmeval.backends.vllm.adapters import Adapter
     from pytest_lmeval.backends.vllm.engine import Engine
 
 # Rotary embeddings that are others as soon as the engine may read beyond the original length.
@@ -24,10 +25,10 @@ LENGTH_BOUND = ("longrope", "su")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """An engine with one more user; ``max_length`` is how many tokens the model reads at once."""
+    """An engine with one more user, its name, and how many tokens the model reads at once."""
 
     engine: Engine
-    key: str
+    key: Key
     max_length: int
 
     def release(self) -> None:
@@ -35,8 +36,8 @@ class Running:
         ENGINES.release(self.key)
 
 
-def run_engine(name: str, options: VLLMOptions, lora_rank: int | None) -> Running:
-    """Start the engine, or take an open one with equal arguments. ``lora_rank`` is what its adapters may have.
+def run_engine(name: str, options: VLLMOptions, adapter: Adapter | None) -> Running:
+    """Start the engine, or take an open one with equal arguments.
 
     Raises ModelSpecError for what the user can mend, BackendError otherwise.
     """
@@ -52,17 +53,37 @@ def run_engine(name: str, options: VLLMOptions, lora_rank: int | None) -> Runnin
             # An engine before this one may have made vLLM remember the environment of its own.
             envs.disable_envs_cache()
             arguments = engine_arguments(name, options)
-            if lora_rank is not None:
-                arguments.enable_lora = True
-                arguments.max_lora_rank = max(arguments.max_lora_rank, lora_rank)
-            key = repr((sorted(settings.items()), sorted(vars(arguments).items())))
+            if adapter is not None:
+                _allow(arguments, adapter)
+            key = _key(name, options, arguments)
             max_length = _make_room(arguments)
+            key = ENGINES.find(key) or key
             engine = ENGINES.get(key)
             if engine is None:
                 _choose_process(options)
                 engine = Engine(LLM.from_engine_args(arguments))
                 ENGINES.add(key, engine)
     return Running(engine=engine, key=key, max_length=max_length)
+
+
+def _allow(arguments: Any, adapter: Adapter) -> None:
+    """Let the engine run the adapter, and adapters like it."""
+    arguments.enable_lora = True
+    arguments.max_lora_rank = max(arguments.max_lora_rank, adapter.engine_rank)
+    if arguments.lora_target_modules is None:
+        # vLLM prepares the layer that makes logits for adapters of sampled tokens only, and then gives no or other
+        # log-probabilities of a prompt; where no adapter changes it, it is to be left alone.
+        arguments.lora_target_modules = list(adapter.modules)
+
+
+def _key(name: str, options: VLLMOptions, arguments: Any) -> Key:
+    """Name the engine by what was asked for; vLLM's arguments hold objects that an engine changes as it starts."""
+    engine = {key: value for key, value in options.engine.items() if "lora" not in key}
+    lora = {key: value for key, value in vars(arguments).items() if "lora" in key}
+    # What is done to texts before and after is the model's, not the engine's.
+    texts = {"chat_template": None, "stride": None, "prefix_token_id": None, "add_bos_token": None}
+    alone = replace(options, lora=None, engine=engine, **texts)
+    return Key(repr((name, alone)), repr(sorted(lora.items())) if arguments.enable_lora else None)
 
 
 def _settings(options: VLLMOptions) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_lmeval.backends.vllm.surroundings import Surroundings, starting
@@ -12,11 +13,19 @@ if TYPE_CHECKING:
     from pytest_lmeval.backends.vllm.engine import Engine
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What tells engines apart: all arguments but those about adapters, and these, None where none run."""
+
+    base: str
+    lora: str | None
+
+
 class Engines:
     """Models that differ by their adapter alone share an engine; the last one to leave stops it."""
 
     def __init__(self) -> None:
-        self._open: dict[str, tuple[Engine, int]] = {}
+        self._open: dict[Key, tuple[Engine, int]] = {}
         self._surroundings: Surroundings | None = None
 
     @property
@@ -34,7 +43,12 @@ class Engines:
         finally:
             self._leave()
 
-    def get(self, key: str) -> Engine | None:
+    def find(self, key: Key) -> Key | None:
+        """Find the open engine for ``key``: a model alone also runs where adapters of it may."""
+        fitting = (other for other in self._open if other == key or (key.lora is None and other.base == key.base))
+        return next(fitting, None)
+
+    def get(self, key: Key) -> Engine | None:
         """Return the open engine called ``key``, with one more user, None where there is none."""
         if key not in self._open:
             return None
@@ -42,11 +56,11 @@ class Engines:
         self._open[key] = (engine, users + 1)
         return engine
 
-    def add(self, key: str, engine: Engine) -> None:
+    def add(self, key: Key, engine: Engine) -> None:
         """Take in an engine that has one user."""
         self._open[key] = (engine, 1)
 
-    def release(self, key: str) -> None:
+    def release(self, key: Key) -> None:
         """Say that one user is done; the last one closes the engine."""
         engine, users = self._open.pop(key)
         if users > 1:

@@ -82,14 +82,16 @@ class EngineScorer:
     """Scores spans; several streams may share the engine. ``lora`` is vLLM's name of an adapter.
 
     Without ``greedy`` nobody needs to know whether a target is the most probable token. Then vLLM's second model runner
-    is asked for the targets' log-probabilities alone.
+    is asked for the targets' log-probabilities alone. ``by_row`` asks for each target as a token to be generated: the
+    only way where an adapter changes the layer that makes logits.
     """
 
-    def __init__(self, engine: Engine, lora: Any = None, *, greedy: bool = True) -> None:
+    def __init__(self, engine: Engine, lora: Any = None, *, greedy: bool = True, by_row: bool = False) -> None:
         self._engine = engine
         self._lora = lora
         self._block: int = engine.config.cache_config.block_size
         self._caching: bool = engine.config.cache_config.enable_prefix_caching
+        self._by_row = by_row
         self._greedy = greedy or not getattr(engine.config, "use_v2_model_runner", False)
         # In half precision two tokens often share the first place, which a rank alone does not tell.
         self._beside = 0 if str(engine.config.model_config.dtype) == "torch.float32" else 1
@@ -134,11 +136,12 @@ class EngineScorer:
             return asks.setdefault(tokens, _Ask(tokens))
 
         for text in texts:
-            ask = at(text.span.inputs)
-            ask.want(text, len(text.span.targets) - 1)
-            if len(text.span.targets) > 1:
-                ask.within.append(text)
-        for text in texts:
+            last = len(text.span.targets) - 1
+            for place in range(last if not self._by_row else 0, last + 1):
+                at(tokens_before(text.span, place)).want(text, place)
+            if last and not self._by_row:
+                at(text.span.inputs).within.append(text)
+        for text in texts if not self._by_row else ():
             if len(text.span.targets) > 1 and (blocks := self._whole_blocks(text.span)):
                 # vLLM computes logits at all tokens that such a prompt does not find in the cache, so its context is
                 # put there first, without; in whole blocks, so that nothing is computed twice.
