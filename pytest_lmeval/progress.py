@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -45,7 +46,12 @@ class Progress:
 
     @contextmanager
     def loading(self, model: str) -> Iterator[None]:
-        """Say that a model is being loaded, which can take minutes."""
+        """Say that a model is being loaded, which can take minutes. With ``-v`` its engine is heard as it starts."""
+        if self._config.get_verbosity() > 0:
+            logging.getLogger("pytest_lmeval").setLevel(logging.INFO)
+            with self._uncaptured():
+                yield
+            return
         show = not self._silent and self._tty
         if show:
             self._write(f"\x1b7{shorten(f'loading {model} …', self._room())}\x1b8")
@@ -62,12 +68,12 @@ class Progress:
         return max(0, shutil.get_terminal_size().columns - used) if self._tty else 100
 
     def _write(self, text: str) -> None:
+        with self._uncaptured():
+            _emit(text)
+
+    def _uncaptured(self) -> AbstractContextManager[None]:
         capture: Any = self._config.pluginmanager.getplugin("capturemanager")
-        if capture is None:
-            _emit(text)
-            return
-        with capture.global_and_fixture_disabled():
-            _emit(text)
+        return nullcontext() if capture is None else capture.global_and_fixture_disabled()
 
 
 def _emit(text: str) -> None:

@@ -81,8 +81,9 @@ def _key(name: str, options: VLLMOptions, arguments: Any) -> Key:
     engine = {key: value for key, value in options.engine.items() if "lora" not in key}
     lora = {key: value for key, value in vars(arguments).items() if "lora" in key}
     # What is done to texts before and after is the model's, not the engine's.
-    texts = {"chat_template": None, "stride": None, "prefix_token_id": None, "add_bos_token": None}
-    alone = replace(options, lora=None, engine=engine, **texts)
+    alone = replace(
+        options, lora=None, engine=engine, chat_template=None, stride=None, prefix_token_id=None, add_bos_token=None
+    )
     return Key(repr((name, alone)), repr(sorted(lora.items())) if arguments.enable_lora else None)
 
 
