@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_lmeval.backends.protocol import GenerationAnswer, GenerationSettings
 from pytest_lmeval.backends.text.prompting import Prompt
-from pytest_lmeval.backends.text.stopping import Stops, cut
+from pytest_lmeval.backends.text.stopping import Stops, contains, cut
 
 
 class Endings:
@@ -27,6 +27,12 @@ class Endings:
     def follow(self, settings: GenerationSettings) -> Stops:
         """Return what watches one answer as it is written."""
         return Stops(self._tokenizer, self.tokens, self.stops(settings))
+
+    def ends(self, settings: GenerationSettings, written: Sequence[int]) -> bool:
+        """Whether there is an end token or a stop string in what was written."""
+        if any(token in self.tokens for token in written):
+            return True
+        return contains(self._tokenizer.decode(list(written)), self.stops(settings))
 
     def answer(self, prompt: Prompt, written: Sequence[int]) -> GenerationAnswer:
         """Return what was written up to an end token or before a stop string."""

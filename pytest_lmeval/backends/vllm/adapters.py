@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from vllm.lora.request import LoRARequest
 
+from pytest_lmeval.backends.checkpoints.explaining import first_line
 from pytest_lmeval.errors import ModelSpecError
 
 CONFIG = "adapter_config.json"
@@ -67,7 +69,7 @@ def read_adapter(path: str) -> Adapter:
     description = (folder / CONFIG).read_bytes()
     with weights.open("rb") as stream:
         digest = hashlib.sha256(hashlib.file_digest(stream, "sha256").digest() + description).hexdigest()
-    return Adapter(folder=folder, sha256=digest, rank=_rank(path, description), modules=_modules(weights))
+    return Adapter(folder=folder, sha256=digest, rank=_rank(path, description), modules=_modules(path, weights))
 
 
 def _rank(path: str, description: bytes) -> int:
@@ -80,11 +82,17 @@ def _rank(path: str, description: bytes) -> int:
     return rank
 
 
-def _modules(weights: Path) -> tuple[str, ...]:
+def _modules(path: str, weights: Path) -> tuple[str, ...]:
     """Read the names from the weights: the configuration may have a pattern for them."""
+    try:
+        names = _names(weights)
+    except (OSError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
+        raise ModelSpecError(f"lora={path}: {weights.name} cannot be read: {first_line(error)}") from None
+    return tuple(sorted({name.split(".lora_")[0].rsplit(".", 1)[-1] for name in names if ".lora_" in name}))
+
+
+def _names(weights: Path) -> list[str]:
     if weights.suffix == ".safetensors":
         with safe_open(weights, framework="np") as tensors:
-            names = list(tensors.keys())
-    else:
-        names = list(torch.load(weights, map_location="meta", weights_only=True))
-    return tuple(sorted({name.split(".lora_")[0].rsplit(".", 1)[-1] for name in names if ".lora_" in name}))
+            return list(tensors.keys())
+    return list(torch.load(weights, map_location="meta", weights_only=True))

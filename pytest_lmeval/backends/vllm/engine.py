@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from vllm import LLM
+from vllm.exceptions import VLLMClientError
 from vllm.inputs.engine import tokens_input
 
 from pytest_lmeval.backends.text.encoding import Tokens
@@ -61,7 +62,7 @@ class Engine:
         number = str(next(self._numbers))
         try:
             self.llm.llm_engine.add_request(number, tokens_input(list(tokens)), parameters, lora_request=lora)
-        except ValueError as error:
+        except (VLLMClientError, ValueError) as error:
             inbox.results.append((name, f"vLLM refuses the request: {error}"))
         else:
             inbox.held += 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vllm import SamplingParams
+from vllm.exceptions import VLLMClientError
 
 from pytest_lmeval.backends.protocol import Failure, GenerationAnswer, GenerationSettings
 from pytest_lmeval.backends.text.encoding import Tokens
@@ -28,8 +29,19 @@ FURTHER = {
     "thinking_token_budget", "repetition_detection",
 }  # fmt: skip
 
+# Of a release that does not have a setting, or of a value that it does not take.
+REFUSALS = (VLLMClientError, ValueError, TypeError)
+
 # What equal answers follow from: the prompt, its settings, and a seed of its own where it is sampled.
 Key = tuple[Tokens, GenerationSettings, int | None]
+
+
+@dataclass(slots=True, eq=False)
+class _Text:
+    """An answer under way, for all prompts that wait for it."""
+
+    prompts: list[Prompt]
+    written: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +49,7 @@ class _Stream:
     """What one stream has asked for: equal requests that are under way at the same time are one."""
 
     inbox: Inbox = field(default_factory=Inbox)
-    asked: dict[Key, list[Prompt]] = field(default_factory=dict)
+    asked: dict[Key, _Text] = field(default_factory=dict)
     seen: Counter[int] = field(default_factory=Counter)
 
     def key(self, prompt: Prompt) -> Key:
@@ -76,7 +88,7 @@ class EngineGenerator:
                 if not stream.inbox.results and (more or stream.asked):
                     self._engine.advance()
                 for key, output in stream.inbox.taken():
-                    yield from self._answers(stream.asked.pop(key), output)
+                    yield from self._settle(stream, key, output)
         finally:
             self._engine.abandon(stream.inbox)
 
@@ -86,27 +98,34 @@ class EngineGenerator:
             return Failure(id=prompt.request.id, error=_unknown(unknown))
         key = stream.key(prompt)
         if key in stream.asked:
-            stream.asked[key].append(prompt)
+            stream.asked[key].prompts.append(prompt)
             return None
         try:
-            parameters = self._parameters(prompt.settings, key[2])
-        except (ValueError, TypeError) as error:  # TypeError: a release that does not have it
+            self._write(stream, key, _Text([prompt]))
+        except REFUSALS as error:
             return Failure(id=prompt.request.id, error=f"vLLM refuses the generation settings: {error}")
-        stream.asked[key] = [prompt]
-        self._engine.submit(stream.inbox, key, prompt.tokens, parameters, self._lora)
         return None
 
-    def _parameters(self, settings: GenerationSettings, seed: int | None) -> Any:
+    def _write(self, stream: _Stream, key: Key, text: _Text) -> None:
+        """Ask for what is still to be written."""
+        tokens, settings, seed = key
+        parameters = self._parameters(settings, seed, len(text.written))
+        stream.asked[key] = text
+        self._engine.submit(stream.inbox, key, (*tokens, *text.written), parameters, self._lora)
+
+    def _parameters(self, settings: GenerationSettings, seed: int | None, written: int) -> Any:
         stops = self._endings.stops(settings)
         further = {**self._own, **dict(settings.extra)}
         if seed is not None:
             chosen = {"top_p": settings.top_p, "top_k": settings.top_k}
             further |= {key: value for key, value in chosen.items() if value is not None}
             further |= {"temperature": settings.temperature, "seed": seed}
+        least = further.pop("min_tokens", 0)
         ends = [*self._endings.tokens, *(further.pop("stop_token_ids", None) or ())]
         return SamplingParams(
-            **{"temperature": 0.0, **further},
-            max_tokens=settings.max_tokens,
+            **{"temperature": 0.0} | further,
+            max_tokens=settings.max_tokens - written,
+            min_tokens=max(0, least - written),
             stop=stops,
             stop_token_ids=ends,
             # Where nothing is looked for in the text nothing need be decoded here.
@@ -115,12 +134,26 @@ class EngineGenerator:
             skip_special_tokens=False,
         )
 
-    def _answers(self, prompts: list[Prompt], output: Any | str) -> Iterator[Reply]:
-        for prompt in prompts:
-            if isinstance(output, str):
-                yield Failure(id=prompt.request.id, error=output)
-            else:
-                yield self._endings.answer(prompt, output.outputs[0].token_ids)
+    def _settle(self, stream: _Stream, key: Key, output: Any | str) -> Iterator[Reply]:
+        text = stream.asked.pop(key)
+        if isinstance(output, str):
+            yield from (Failure(id=prompt.request.id, error=output) for prompt in text.prompts)
+            return
+        [written] = output.outputs
+        text.written += written.token_ids
+        if self._too_early(text, key, written):
+            self._write(stream, key, text)
+            return
+        yield from (self._endings.answer(prompt, text.written) for prompt in text.prompts)
+
+    def _too_early(self, text: _Text, key: Key, written: Any) -> bool:
+        """Whether vLLM has found a stop string that is not in the answer.
+
+        It sees the answer behind its prompt, where some tokenizers write a space that an answer alone does not have.
+        """
+        settings = key[1]
+        found = written.finish_reason == "stop" and isinstance(written.stop_reason, str)
+        return found and len(text.written) < settings.max_tokens and not self._endings.ends(settings, text.written)
 
 
 def _draws(settings: GenerationSettings) -> bool:
