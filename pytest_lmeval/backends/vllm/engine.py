@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -91,4 +90,3 @@ class Engine:
             llm.llm_engine.engine_core.shutdown()
             del llm
             gc.collect()
-            multiprocessing.active_children()  # a process that has ended stays in the table until it is asked for

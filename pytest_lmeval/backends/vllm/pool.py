@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ class Engines:
         if self._open or self._surroundings is None:
             return
         surroundings, self._surroundings = self._surroundings, None
+        multiprocessing.active_children()  # a process that has ended stays in the table until it is asked for
         try:
             from vllm.distributed import cleanup_dist_env_and_memory
 
