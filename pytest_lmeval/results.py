@@ -59,7 +59,10 @@ class ItemResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSettings:
-    """What determines the questions: recorded so that two results are compared only if this agrees."""
+    """What determines the questions: recorded so that two results are compared only if this agrees.
+
+    ``scoring`` is what stood for a log-likelihood where the model gives none, else None.
+    """
 
     dataset: str
     dataset_config: str | None
@@ -71,6 +74,7 @@ class TaskSettings:
     generation: Mapping[str, Any] | None
     task_hash: str
     version: str | None = None
+    scoring: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_lmeval.backends.protocol import Answer, Backend, ModelInfo, Request
+from pytest_lmeval.backends.protocol import LOG_LIKELIHOOD, Answer, Backend, ModelInfo, Request
 from pytest_lmeval.broker import Broker, Job, Observer
 from pytest_lmeval.errors import BackendError
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.groups import Group, aggregate
 from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.other_scores import under
 from pytest_lmeval.tasks.python_tasks import PythonEvaluation
 from pytest_lmeval.tasks.spec import TaskSpec
 
@@ -114,7 +115,7 @@ class Runner:
         job.prepare()
         answers = self.broker.answers(job)
         assert isinstance(job.source, Evaluation)
-        return job.source.score(answers, seconds=time.perf_counter() - started)
+        return self._named(job.source.score(answers, seconds=time.perf_counter() - started))
 
     def _run_python(self, spec: TaskSpec, options: EvaluationOptions, scope: str) -> TaskResult:
         started = time.perf_counter()
@@ -124,7 +125,13 @@ class Runner:
             for operation, part in evaluation.parts.items()
         ]
         answers = {job.operation: self.broker.answers(job) for job in jobs}
-        return evaluation.score(answers, seconds=time.perf_counter() - started)
+        return self._named(evaluation.score(answers, seconds=time.perf_counter() - started))
+
+    def _named(self, result: TaskResult) -> TaskResult:
+        """Name the metrics after what this model gives in place of log-likelihoods, if it does."""
+        other = self.info.scoring
+        scored = result.settings.output_type in ("multiple_choice", "loglikelihood")
+        return under(result, other) if scored and other != LOG_LIKELIHOOD else result
 
     @staticmethod
     def _job(spec: TaskSpec, options: EvaluationOptions, scope: str) -> Job:

@@ -65,6 +65,10 @@ class Fields:
         """Read a string or null."""
         return None if self._raw(name) is None else self.text(name)
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a field."""
+        return name in self._data
+
     def flag(self, name: str) -> bool:
         """Read a boolean."""
         return bool(self._get(name, bool, "true or false"))

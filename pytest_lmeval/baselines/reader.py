@@ -106,6 +106,7 @@ def _settings(data: Fields) -> TaskSettings:
         generation=data.optional_mapping("generation"),
         task_hash=data.text("task_hash"),
         version=data.optional_text("version"),
+        scoring=data.optional_text("scoring") if data.has("scoring") else None,
     )
 
 

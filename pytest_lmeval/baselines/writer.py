@@ -31,7 +31,7 @@ def _content(baseline: Baseline) -> dict[str, Any]:
         "total": baseline.total,
         "main_metric": baseline.main_metric,
         "metrics": [plain(_slots(metric)) for metric in baseline.metrics],
-        "settings": plain(_slots(baseline.settings)),
+        "settings": _settings(baseline),
         "model": plain(baseline.model),
         "environment": plain(baseline.environment),
         "digests": _slots(baseline.digests),
@@ -41,6 +41,12 @@ def _content(baseline: Baseline) -> dict[str, Any]:
         "items": [_row(items, margins, binary) for items in _rows(baseline.items)],
         "values": {key: [_value(item, key) for item in baseline.items] for key in other},
     }
+
+
+def _settings(baseline: Baseline) -> Any:
+    """Few models have a ``scoring``; the others' files stay as they are."""
+    settings = _slots(baseline.settings)
+    return plain({key: value for key, value in settings.items() if key != "scoring" or value is not None})
 
 
 def _slots(value: Any) -> dict[str, Any]:

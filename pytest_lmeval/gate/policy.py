@@ -63,6 +63,15 @@ class ModelPolicy:
     rules: Mapping[str, MetricRule] = field(default_factory=lambda: MappingProxyType({}))
     compare: Compare = Compare.NO_WORSE
 
+    def for_scoring(self, scoring: str | None) -> ModelPolicy:
+        """Let a rule for ``acc@letters`` stand in place of that for ``acc``, which such a model does not have."""
+        if scoring is None:
+            return self
+        own = [key for key in self.rules if f"@{scoring}" in key]
+        replaced = {key.replace(f"@{scoring}", "") for key in own}
+        rules = {key: rule for key, rule in self.rules.items() if key not in replaced}
+        return ModelPolicy(rules=MappingProxyType(rules), compare=self.compare)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOverride:

@@ -54,6 +54,7 @@ def judge(result: TaskResult, policy: ModelPolicy, baseline: Baseline | None, *,
     Without a baseline a task passes, unless one is required: a fresh checkout that lost its baselines must
     not be green. With ``compare: off`` the baseline is not looked at.
     """
+    policy = policy.for_scoring(result.settings.scoring)
     checks = check_thresholds(result, policy)
     failed = tuple(f"{check}" for check in checks if not check.passed)
     if policy.compare is Compare.OFF:

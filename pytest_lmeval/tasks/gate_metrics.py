@@ -21,9 +21,15 @@ def check_gate_metrics(spec: TaskSpec, metrics: Collection[str], filters: Collec
     known = {*metrics, *(metric_key(name, filter_name) for name in metrics for filter_name in filters)}
     for inside, rules in _rules(parse_gate(spec.gate)):
         for key in rules:
-            if key not in known:
+            if _plain(key) not in known:
                 problem = f"gate.{key}: the task has no such metric.{suggestion(key, known, 'Its metrics')}"
                 raise spec.document.error(problem, "gate", *inside, key)
+
+
+def _plain(key: str) -> str:
+    """Without what a model that gives no log-likelihoods adds: ``acc`` of ``acc@letters``."""
+    name, comma, chosen = key.partition(",")
+    return f"{name.partition('@')[0]}{comma}{chosen}"
 
 
 def _rules(policy: GatePolicy) -> Iterator[tuple[tuple[str, ...], Collection[str]]]:

@@ -10,6 +10,7 @@ from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
 from pytest_lmeval.suggestions import missing_key
 from pytest_lmeval.tasks.aggregation import mean, pooled_stderr, unweighted_stderr
 from pytest_lmeval.tasks.gates import check_gate
+from pytest_lmeval.tasks.other_scores import named
 from pytest_lmeval.tasks.spec import TASK_KEYS, TaskSpec, unknown_key
 from pytest_lmeval.tasks.yaml_loader import FunctionReference, TaskDocument
 
@@ -153,10 +154,16 @@ def aggregate(group: Group, results: Sequence[TaskResult]) -> TaskResult:
 
 
 def _combined(entry: Aggregate, results: Sequence[TaskResult]) -> Iterator[MetricValue]:
-    found = [m for r in results for m in r.metrics if m.name == entry.metric]
+    found = [m for r in results for m in r.metrics if m.name in (entry.metric, _elsewhere(entry, r))]
     for name in dict.fromkeys(m.filter for m in found):
         if entry.filters is None or name in entry.filters:
             yield _mean([m for m in found if m.filter == name], weighted=entry.weight_by_size)
+
+
+def _elsewhere(entry: Aggregate, result: TaskResult) -> str | None:
+    """The metric's name where the model gives no log-likelihoods."""
+    scoring = result.settings.scoring
+    return None if scoring is None else named(entry.metric, scoring)
 
 
 def _mean(metrics: Sequence[MetricValue], *, weighted: bool) -> MetricValue:
@@ -196,4 +203,5 @@ def _settings(results: Sequence[TaskResult]) -> TaskSettings:
         generation=first.generation,
         task_hash=content_hash(sorted((r.task, r.settings.task_hash) for r in results))[:16],
         version=first.version,
+        scoring=first.scoring,
     )
