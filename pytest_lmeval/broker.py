@@ -8,7 +8,7 @@ the rest unasked. Same jobs, same stream: deterministic, no threads, no timers.
 from __future__ import annotations
 
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -219,4 +219,12 @@ def _failed(job: Job, failures: Sequence[Failure]) -> str:
     reasons = list(dict.fromkeys(failure.error for failure in failures))
     shown = "\n".join(f"  {reason}" for reason in reasons[:3])
     more = f"\n  … and {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
-    return f"{job.name}: {len(failures)} of {job.asked} requests were not answered:\n{shown}{more}"
+    return f"{job.name}: {len(failures)} of {job.asked} requests were not answered{_kinds(failures)}:\n{shown}{more}"
+
+
+def _kinds(failures: Sequence[Failure]) -> str:
+    """Count those that the model or its provider did not want to answer: that is no trouble of the network's."""
+    counts = Counter(failure.kind for failure in failures)
+    others = {"refused": "refused by the model", "filtered": "filtered by its provider"}
+    told = [f"{counts[kind]} {text}" for kind, text in others.items() if counts[kind]]
+    return f" ({', '.join(told)})" if told else ""

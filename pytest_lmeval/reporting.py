@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.judging import environment
+from pytest_lmeval.model_facts import ModelFacts, told
 from pytest_lmeval.options import ReportTarget, Settings
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.report.terminal import format_hints, format_table, format_warnings
-from pytest_lmeval.state import ROWS, SETTINGS
+from pytest_lmeval.state import ROWS, RUNNER, SETTINGS
 from pytest_lmeval.tasks.options import EvaluationOptions
 
 
@@ -28,6 +29,7 @@ class ReportPlugin:
         self._started = time.time()
         self._rows: list[ReportRow] = []
         self._unwritten: dict[ReportTarget, str] = {}
+        self._facts: ModelFacts | None = None
 
     def pytest_report_header(self) -> str:
         """Name the model under test."""
@@ -59,6 +61,8 @@ class ReportPlugin:
             return
         if self._rows:
             self._write_table(terminalreporter)
+        if self._facts is not None and self._facts.usage is not None:
+            terminalreporter.write_line(told(self._facts.usage))
         for target in self._settings.reports:
             if target in self._unwritten:
                 terminalreporter.write_line(f"no report at {target.path}: {self._unwritten[target]}", red=True)
@@ -81,8 +85,11 @@ class ReportPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the report files, also for a run that failed or was interrupted."""
+        facts = session.config.stash[RUNNER].facts
         if self._is_worker:
+            session.config.workeroutput["lmeval_model"] = facts and facts.to_json()  # type: ignore[attr-defined]
             return
+        self._add(facts)
         for target in self._settings.reports:
             try:
                 write_json(target.path, self._rows, self._run(exitstatus))
@@ -91,10 +98,21 @@ class ReportPlugin:
                 self._unwritten[target] = error.strerror or str(error)
                 session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Add what a worker of xdist's tells at its end; one that crashed tells nothing."""
+        facts = getattr(node, "workeroutput", {}).get("lmeval_model")
+        self._add(facts and ModelFacts.from_json(facts))
+
+    def _add(self, facts: ModelFacts | None) -> None:
+        if facts is not None:
+            self._facts = facts if self._facts is None else self._facts.with_others(facts)
+
     def _run(self, exitstatus: int) -> dict[str, Any]:
         options = self._settings.evaluation
         return {
             "model": str(self._settings.model),
+            "answered": None if self._facts is None else self._facts.to_json(),
             "limit": options.limit.text if options.limit else None,
             "seed": options.seed,
             "num_fewshot": options.num_fewshot,

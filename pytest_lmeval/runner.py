@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pytest_lmeval.backends.protocol import LOG_LIKELIHOOD, Answer, Backend, ModelInfo, Request
 from pytest_lmeval.broker import Broker, Job, Observer
 from pytest_lmeval.errors import BackendError
+from pytest_lmeval.model_facts import ModelFacts
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.groups import Group, aggregate
@@ -35,6 +36,7 @@ class Runner:
         self._observe = observe
         self._backend: Backend | None = None
         self._broker: Broker | None = None
+        self._facts: ModelFacts | None = None
         self._open_error: Exception | None = None
         self._planned: list[Job] = []
         self._jobs: dict[Hashable, Job] = {}
@@ -103,9 +105,15 @@ class Runner:
         """What the model is. Opens it."""
         return self.backend.info
 
+    @property
+    def facts(self) -> ModelFacts | None:
+        """What has answered and what that took, None where no model was opened. Opens none."""
+        return self._facts if self._backend is None else ModelFacts.of(self._backend)
+
     def close(self) -> None:
         """Close the model if it was opened."""
         if self._backend is not None:
+            self._facts = ModelFacts.of(self._backend)
             self._backend.close()
         self._backend = self._broker = None
 

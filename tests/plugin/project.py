@@ -56,7 +56,7 @@ import re
 from dataclasses import dataclass
 
 from pytest_lmeval.backends.fake import FakeBackend
-from pytest_lmeval.backends.protocol import BackendPlugin
+from pytest_lmeval.backends.protocol import BackendPlugin, Usage
 
 ASKED = {asked!r}
 
@@ -66,6 +66,7 @@ class Options:
     knows: int = 1000
     window: int = 64
     breaks: str = ""
+    metered: bool = False
 
 
 def note(text):
@@ -107,10 +108,16 @@ class Pupil(FakeBackend):
         super().close()
 
 
+class MeteredPupil(Pupil):
+    @property
+    def usage(self):
+        return Usage(calls=len(self.asked), prompt_tokens=10 * len(self.asked), completion_tokens=0, cost=0.5)
+
+
 def open_model(name, options):
     if name == "absent":
         raise OSError("no such weights")
-    return Pupil(options)
+    return (MeteredPupil if options.metered else Pupil)(options)
 
 
 plugin = BackendPlugin(summary="knows some", options=Options, open=open_model, name_required=False)

@@ -210,3 +210,21 @@ def test_the_names_that_files_want_shown_are_for_other_programs(project: Project
     aliases = {row["task"]: row["alias"] for row in project.report()["results"]}
     assert aliases == {"rivers": "Big rivers", "lakes": None, "seas": None, "waters": "All waters"}
     assert "Big rivers" not in text_of(run)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_what_answered_and_what_it_took(project: Project, workers: tuple[str, ...]) -> None:
+    project.everything()
+    model = "pupil,knows=4,metered=true"
+    result = project.run(f"--lm-model={model}", "--lm-report=json:report.json", *workers)
+    answered = project.report("report.json")["run"]["answered"]
+    assert answered["info"]["backend"] == "fake"
+    asked = answered["usage"]["calls"]
+    assert asked > 0
+    assert answered["usage"]["prompt_tokens"] == 10 * asked
+    assert answered["usage"]["retries"] == 0
+    opened = round(answered["usage"]["cost"] / 0.5)
+    assert 1 <= opened <= max(1, len(workers))
+    cost = f"{answered['usage']['cost']:.4f}"
+    result.stdout.fnmatch_lines([f"server: {asked} calls, {10 * asked:,} tokens read, 0 written, cost {cost}"])
+    assert "server:" not in text_of(project.run("--lm-model=pupil,knows=4"))

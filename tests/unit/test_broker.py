@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import pytest
 
@@ -157,6 +158,18 @@ def failing(*contexts: str) -> Callable[[list[LoglikelihoodRequest]], Answers | 
                 yield answered(request)
 
     return misbehave
+
+
+def test_refused_and_filtered_answers_are_counted_apart() -> None:
+    kinds: list[Any] = ["error", "refused", "filtered", "refused"]
+
+    def refuse(window: list[LoglikelihoodRequest]) -> Answers:
+        return (Failure(id=r.id, error="no", kind=kind) for r, kind in zip(window, kinds, strict=True))
+
+    with pytest.raises(BackendError) as caught:
+        Broker(Model(misbehave=refuse)).answers(job("a", 4))
+    told = "a: 4 of 4 requests were not answered (2 refused by the model, 1 filtered by its provider):\n  no"
+    assert str(caught.value) == told
 
 
 def test_a_failure_is_that_of_its_job_alone() -> None:
