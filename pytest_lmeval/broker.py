@@ -224,7 +224,7 @@ def _failed(job: Job, failures: Sequence[Failure]) -> str:
 
 def _kinds(failures: Sequence[Failure]) -> str:
     """Count those that the model or its provider did not want to answer: that is no trouble of the network's."""
-    counts = Counter(failure.kind for failure in failures)
+    counts: Counter[str] = Counter(failure.kind for failure in failures)
     others = {"refused": "refused by the model", "filtered": "filtered by its provider"}
     told = [f"{counts[kind]} {text}" for kind, text in others.items() if counts[kind]]
     return f" ({', '.join(told)})" if told else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,25 +17,21 @@ def test_the_readme_lists_every_option_and_no_other(pytester: pytest.Pytester) -
     assert set(re.findall(r"--lm-[a-z-]+", README)) == set(re.findall(r"(?<=\s)--lm-[a-z-]+(?==|\s)", help_text))
 
 
-def test_the_readme_lists_every_key_of_a_backend() -> None:
-    from pytest_lmeval.backends.demo import DemoOptions
-    from pytest_lmeval.backends.hf import HFOptions
-
-    for options in (HFOptions, DemoOptions):
-        row = " ".join(f"`{key}`" for key in options.__dataclass_fields__)
-        assert sorted(re.findall(r"`\w+`", row)) == sorted(
-            re.findall(r"`\w+`", _keys_column("hf" if options is HFOptions else "demo"))
-        )
+@pytest.mark.parametrize("backend", ["hf", "vllm", "demo"])
+def test_the_readme_lists_every_key_of_a_backend(backend: str) -> None:
+    plugin = import_module(f"pytest_lmeval.backends.{backend}").plugin
+    keys = {option.name for option in fields(plugin.options)} - {plugin.further}
+    assert set(re.findall(r"`(\w+)`", _keys_column(backend))) == keys
 
 
-def test_the_guide_to_models_lists_every_key_of_hf_with_its_default() -> None:
-    from dataclasses import fields
-
-    from pytest_lmeval.backends.hf import HFOptions
-
-    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| `?(\w+)`? \| \S", text, flags=re.MULTILINE)
-    assert rows == [(option.name, str(option.default).lower()) for option in fields(HFOptions)]
+@pytest.mark.parametrize("backend", ["hf", "vllm"])
+def test_the_guides_to_models_list_every_key_with_its_default(backend: str) -> None:
+    plugin = import_module(f"pytest_lmeval.backends.{backend}").plugin
+    guide = "models" if backend == "hf" else backend
+    text = (Path(__file__).parents[2] / "docs" / f"{guide}.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `?([\w.]+)`? \| \S", text, flags=re.MULTILINE)
+    options = [option for option in fields(plugin.options) if option.name != plugin.further]
+    assert rows == [(option.name, str(option.default).lower()) for option in options]
 
 
 def _keys_column(backend: str) -> str:
