@@ -227,6 +227,20 @@ def test_a_stream_that_is_dropped_leaves_nothing_behind(engine: Any) -> None:
     assert not inner.llm.llm_engine.has_unfinished_requests()
 
 
+def test_after_a_step_that_failed_the_engine_goes_on(engine: Any) -> None:
+    expected = score(engine, "Once upon", " a time there was")
+
+    def broken() -> Any:
+        raise RuntimeError("the device is gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine._running.engine.llm.llm_engine, "step", broken)
+        with pytest.raises(RuntimeError, match="the device is gone"):
+            score(engine, "Once upon", " a time there was a dog")
+    assert not engine._running.engine._held
+    assert score(engine, "Once upon", " a time there was").logprob == pytest.approx(expected.logprob, abs=1e-4)
+
+
 @pytest.mark.parametrize("stride", [None, 64])
 def test_whole_texts_in_the_same_windows(stride: int | None, shared_dir: Path) -> None:
     rng = random.Random(8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_lmeval.backends.checkpoints.explaining import explained
@@ -130,7 +131,8 @@ def open_model(name: str, options: VLLMOptions) -> VLLMBackend:
         from pytest_lmeval.backends.vllm.adapters import read_adapter
 
         adapter = read_adapter(options.lora)
-    running = run_engine(name, options, adapter)
+    place = source.location if source.gguf_file is None else str(Path(source.location) / source.gguf_file)
+    running = run_engine(place, options, adapter)
     tokenizing = TokenizedModel(tokenizer=tokenizer, max_length=running.max_length, prefix_token_id=prefix)
     try:
         from pytest_lmeval.backends.vllm.provenance import describe
