@@ -10,6 +10,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +24,9 @@ from pytest_lmeval.backends.protocol import Usage
 from pytest_lmeval.errors import BackendError
 
 __all__ = ["CallFailed", "Connection", "Link"]
+
+# How often calls are tried again where ``max_retries`` does not say less; set it inside a call.
+patience: ContextVar[int] = ContextVar("patience", default=1_000_000)
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -204,7 +208,7 @@ class Connection:
                 return reply
             if not reply.passing:
                 raise reply.failure
-            if attempt >= (self._link.max_retries if self._in_vain < GONE else 0):
+            if attempt >= (min(self._link.max_retries, patience.get()) if self._in_vain < GONE else 0):
                 self._in_vain += 1
                 raise _after(attempt + 1, reply.failure)
             await asyncio.sleep(delay(attempt, reply.wait, self._draw))
@@ -289,4 +293,5 @@ def _opened(key: K, task: asyncio.Task[R]) -> tuple[K, R | CallFailed]:
 def _after(attempts: int, failure: CallFailed) -> CallFailed:
     if attempts == 1:
         return failure
-    return CallFailed(f"{failure.reason} Tried {attempts} times.", kind=failure.kind, status=failure.status)
+    said = f"{failure.reason} Tried {attempts} times."
+    return CallFailed(said, kind=failure.kind, status=failure.status, lost=failure.lost)

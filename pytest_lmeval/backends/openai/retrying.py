@@ -25,20 +25,24 @@ OVERLOADED = frozenset({429, 503, 529})
 _PASSING = frozenset({408, 409, 425})
 
 # Codes that come with such a status and do not pass.
-_LASTING = frozenset({"insufficient_quota", "billing_hard_limit_reached", "access_terminated"})
+_LASTING = ("insufficient_quota", "billing_hard_limit_reached", "access_terminated")
 
 # Codes by which providers say that their filter stopped the prompt or the answer.
-_FILTERED = frozenset({"content_filter", "content_policy_violation", "data_inspection_failed"})
+_FILTERED = ("content_filter", "content_policy_violation", "data_inspection_failed")
 
 # Characters of a server's message that are shown.
 _SHOWN = 300
 
 
 class CallFailed(Exception):  # noqa: N818 - it is the outcome of one call, not an error of this package
-    """A call has no answer that can be used. ``reason`` is for a person; ``status`` is HTTP's, where there was one."""
+    """A call has no answer that can be used. ``reason`` is for a person; ``status`` is HTTP's, where there was one.
 
-    def __init__(self, reason: str, *, kind: Kind = "error", status: int | None = None) -> None:
+    ``lost`` is whether there was no reply at all.
+    """
+
+    def __init__(self, reason: str, *, kind: Kind = "error", status: int | None = None, lost: bool = False) -> None:
         super().__init__(reason)
+        self.lost = lost
         self.reason = reason
         self.kind: Kind = kind
         self.status = status
@@ -82,20 +86,20 @@ class Explaining:
     def _late(self, asked: str) -> CallFailed:
         return CallFailed(
             f"{asked}: no answer within {self.timeout:g} s. The server is slow or overloaded: give timeout=SECONDS or "
-            "a lower max_connections."
+            "a lower max_connections.",
+            lost=True,
         )
 
     def _unreachable(self, asked: str, error: APIConnectionError) -> CallFailed:
         cause = self.shown(str(error.__cause__ or error)) or type(error.__cause__ or error).__name__
-        return CallFailed(
-            f"{asked}: the connection failed ({cause.rstrip('.')}). Is the server running at that address?"
-        )
+        said = f"{asked}: the connection failed ({cause.rstrip('.')}). Is the server running at that address?"
+        return CallFailed(said, lost=True)
 
     def _refused(self, asked: str, error: APIStatusError) -> Trouble:
         status, body = error.status_code, _error_of(error.body)
-        codes = {body.get("code"), body.get("type")} & (_LASTING | _FILTERED)
+        codes = [code for code in (body.get("code"), body.get("type")) if code in _LASTING or code in _FILTERED]
         message = self.shown(str(body.get("message") or error.message))
-        kind: Kind = "filtered" if codes & _FILTERED else "error"
+        kind: Kind = "filtered" if any(code in _FILTERED for code in codes) else "error"
         said = f"{asked}: the server answered {status} ({message.rstrip('.')}).{self._remedy(status, kind)}"
         passing = not codes and (status in OVERLOADED or status in _PASSING or status >= 500)
         return Trouble(
