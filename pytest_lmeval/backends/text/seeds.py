@@ -10,7 +10,7 @@ from pytest_lmeval.backends.text.encoding import Tokens
 DEFAULT_SEED = 1234
 
 
-def seed_of(seed: int | None, prompt: Tokens, occurrence: int) -> int:
+def seed_of(seed: int | None, prompt: Tokens | str, occurrence: int) -> int:
     """Return a number of 64 bits with sign. The ``occurrence`` counts: a repeat is not to repeat its answer."""
     text = f"{DEFAULT_SEED if seed is None else seed} {occurrence} {prompt}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
