@@ -22,6 +22,17 @@ class OpenAIOptions:
     ``revision``, ``trust_remote_code``, ``add_bos_token``, ``prefix_token_id``, ``chat_template`` and ``stride`` mean
     what they mean for ``hf``.
 
+    ``reasoning`` is for models that reason before they answer: they get no stop strings, temperature or seed, and
+    ``max_completion_tokens``; ``reasoning_effort`` is passed on, and ``reasoning_tokens`` are the tokens for it besides
+    an answer's limit. ``think_end`` is the mark that ends reasoning where it stands inside the text, as ``</think>``.
+    An answer that is cut inside its reasoning is a failure, or with ``unfinished=empty`` an empty answer. ``prefill``
+    says that the server goes on with a last message of the assistant.
+
+    ``choices=letters`` lets a model that gives no log-probabilities of texts choose by the probabilities of letters for
+    the options, ``choices=constrained`` by an answer that the server holds to them; with ``rotate`` it is asked once
+    for each rotation of the options. Both are other metrics than a log-likelihood. ``input_price``, ``output_price``
+    and ``cached_price`` (by default that of the input) are per million tokens and give a run's cost.
+
     At most ``max_connections`` calls are under way, fewer while the server has too much to do, and at most
     ``requests_per_minute`` begin in a minute, with ``tokens_per_minute`` read and written. A call has ``timeout``
     seconds and is tried ``max_retries`` times more where that may help.
@@ -38,6 +49,17 @@ class OpenAIOptions:
     chat_template: str | None = None
     max_length: int | None = None
     stride: int | None = None
+    reasoning: bool = False
+    reasoning_effort: str | None = None
+    reasoning_tokens: int = 0
+    think_end: str | None = None
+    unfinished: str = "error"
+    prefill: bool = False
+    choices: str = "off"
+    rotate: bool = False
+    input_price: float | None = None
+    output_price: float | None = None
+    cached_price: float | None = None
     max_connections: int = 64
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import pytest
+
+from pytest_lmeval.backends.openai import OpenAIOptions
+from pytest_lmeval.backends.openai.connection import CallFailed
+from pytest_lmeval.backends.openai.manner import CHAT
+from pytest_lmeval.backends.openai.writing import Offer, Writing, check, open_writing
+from pytest_lmeval.backends.protocol import Conversation, GenerationAnswer, GenerationRequest, Message
+from pytest_lmeval.errors import ModelSpecError
+
+from .scripted_server import Body, Script, chat_reply, connected, serving
+
+BOTH = Offer(completions=True, chat=True)
+CHAT_ONLY = Offer(completions=False, chat=True)
+
+
+def opened(script: Script, offer: Offer = CHAT_ONLY, **options: Any) -> tuple[Writing, list[Body]]:
+    with serving(script) as server, connected(server) as connection:
+        writing = open_writing(connection, "m", OpenAIOptions(**options), offer, None)
+        return writing, list(server.bodies)
+
+
+def refusing(field: str, reason: str, status: int = 400) -> Script:
+    def script(path: str, body: Body) -> Any:
+        return (status, {"error": {"message": reason}}) if field in body else chat_reply({"content": "A"})
+
+    return script
+
+
+def telling(count: int = 20) -> Script:
+    """A server that tells ``count`` tokens at most, in OpenAI's words."""
+
+    def script(path: str, body: Body) -> Any:
+        asked = body.get("top_logprobs", 0)
+        if asked > count:
+            reason = f"Invalid value for 'top_logprobs': must be less than or equal to {count}."
+            return 400, {"error": {"message": reason}}
+        tops = [{"token": token, "logprob": math.log(0.4)} for token in "AB"][:asked]
+        return chat_reply({"content": "A"}, logprobs={"content": [{"token": "A", "top_logprobs": tops}]})
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"choices": "letter"}, "choices=letter: expected off, letters or constrained"),
+        ({"unfinished": "wrong"}, "unfinished=wrong: expected error or empty"),
+        ({"reasoning_tokens": -1}, "reasoning_tokens=-1"),
+        ({"choices": "letters", "endpoint": "completions"}, "leave endpoint=completions out"),
+        ({"input_price": 1.0}, "output_price is missing"),
+    ],
+)
+def test_options_that_mean_nothing(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ModelSpecError, match=said):
+        check(OpenAIOptions(**options))
+
+
+def test_defaults_are_in_order() -> None:
+    check(OpenAIOptions())
+
+
+def test_each_endpoint_is_asked_once_and_what_it_takes_is_told() -> None:
+    writing, bodies = opened(lambda path, body: chat_reply({"content": "yes"}), BOTH)
+    assert ["messages" in body for body in bodies] == [False, True]
+    assert writing.chooser is None
+    assert writing.scoring == "log-likelihood"
+    assert writing.details == {
+        "completions_stops": 16, "completions_temperature": True, "chat_stops": 16, "chat_temperature": True,
+    }  # fmt: skip
+
+
+def test_a_model_without_temperature_is_warned_of() -> None:
+    reason = "Unsupported value: 'temperature' does not support 0.0 with this model."
+    with pytest.warns(UserWarning, match="takes no temperature, so answers are drawn"):
+        writing, _ = opened(refusing("temperature", reason))
+    assert writing.details["chat_temperature"] is False
+
+
+def test_a_reasoning_model_is_not() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        writing, bodies = opened(
+            refusing("temperature", "x"), reasoning=True, reasoning_effort="low", reasoning_tokens=500
+        )
+    assert writing.details == {
+        "chat_stops": 0, "chat_temperature": False, "chat_reasoning": True, "chat_reasoning_tokens": 500,
+        "chat_reasoning_effort": "low",
+    }  # fmt: skip
+    assert bodies[0]["reasoning_effort"] == "low"
+
+
+def test_what_the_user_says_reaches_the_answers() -> None:
+    cut = {"choices": [{"message": {"content": "<think>Mix"}, "finish_reason": "length"}]}
+    options = OpenAIOptions(think_end="</think>", unfinished="empty", reasoning_tokens=100)
+    asked = GenerationRequest(id=1, context=Conversation((Message("user", "Red and blue?"),)))
+    with serving(lambda path, body: cut) as server, connected(server) as connection:
+        writing = open_writing(connection, "m", options, CHAT_ONLY, None)
+        (answer,) = writing.generator.generate(iter([asked]))
+        assert server.bodies[-1]["max_tokens"] == 356
+    assert answer == GenerationAnswer(id=1, text="", tokens=0, reasoning="Mix")
+
+
+def test_a_server_that_refuses_to_write() -> None:
+    with pytest.raises(CallFailed, match="no such model"):
+        opened(refusing("messages", "no such model", 404))
+
+
+@pytest.mark.parametrize(("most", "expected"), [(20, 20), (19, 10), (5, 5)])
+def test_letters_are_had_from_as_many_tokens_as_the_server_tells(most: int, expected: int) -> None:
+    writing, bodies = opened(telling(most), choices="letters", rotate=True)
+    assert bodies[-1]["top_logprobs"] == expected
+    assert writing.chooser is not None
+    assert writing.scoring == "letter-probabilities"
+    assert (writing.details["choices"], writing.details["rotate"]) == ("letters", True)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        telling(4),
+        telling(0),
+        # Drops what it is asked of, without a word.
+        lambda path, body: chat_reply({"content": "A"}),
+        refusing("logprobs", "'logprobs' is not supported with this model"),
+    ],
+    ids=["four at most", "none", "silent", "refused"],
+)
+def test_letters_from_a_server_that_tells_nothing(script: Script) -> None:
+    with pytest.raises(ModelSpecError, match="choices=letters cannot be had from this server; choices=constrained may"):
+        opened(script, choices="letters")
+
+
+def test_a_constrained_choice() -> None:
+    writing, bodies = opened(lambda path, body: chat_reply({"content": '{"answer": "B"}'}), choices="constrained")
+    assert writing.scoring == "constrained-choice"
+    assert bodies[-1]["response_format"]["type"] == "json_schema"
+
+
+def test_a_constrained_choice_from_a_server_that_drops_the_constraint() -> None:
+    with pytest.raises(ModelSpecError, match="choices=constrained cannot be had"):
+        opened(lambda path, body: chat_reply({"content": "The letter A."}), choices="constrained")
+
+
+def test_choices_need_a_chat_endpoint() -> None:
+    def script(path: str, body: Body) -> Any:
+        assert path != CHAT
+        return {"choices": [{"text": "yes", "finish_reason": "stop"}]}
+
+    with pytest.raises(ModelSpecError, match="has no chat endpoint"):
+        opened(script, Offer(completions=True, chat=False), choices="letters")
