@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_lmeval.backends.openai import OpenAIOptions
 from pytest_lmeval.backends.openai.asking import Local
 from pytest_lmeval.backends.openai.connection import Connection, Link
-from pytest_lmeval.backends.openai.writing import Offer, Writing, open_writing
+from pytest_lmeval.backends.openai.writing import Writing, open_writing
 from pytest_lmeval.backends.text.chat import ChatTemplate
 from pytest_lmeval.backends.text.encoding import Encoder
 from pytest_lmeval.backends.text.endings import Endings
 
 from .servers import Server
-
-BOTH = Offer(completions=True, chat=True, ids=True, vllm=True)
-COMPLETIONS_ONLY = replace(BOTH, chat=False)
-CHAT_ONLY = replace(BOTH, completions=False)
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,10 @@ def connection_to(server: Server) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing_on(server: Server, offer: Offer, local: Local | None = None, **options: Any) -> Iterator[Writing]:
+def writing_on(
+    server: Server, endpoint: str = "auto", *, local: Local | None = None, vllm: bool = True, **options: Any
+) -> Iterator[Writing]:
     """Learn what the server takes and write on it."""
+    chosen = OpenAIOptions(endpoint=endpoint, **options)
     with connection_to(server) as connection:
-        yield open_writing(connection, server.model, OpenAIOptions(**options), offer, local)
+        yield open_writing(connection, server.model, chosen, vllm=vllm, local=local)

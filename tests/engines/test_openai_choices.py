@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from pytest_lmeval.backends.protocol import (
     Message,
 )
 
-from .openai_parts import CHAT_ONLY, writing_on
+from .openai_parts import writing_on
 from .servers import Server
 
 DOCUMENTS: list[tuple[Context, tuple[str, ...]]] = [
@@ -84,7 +83,7 @@ def by_document(answers: Sequence[LoglikelihoodAnswer]) -> Iterator[list[Loglike
 
 @pytest.mark.filterwarnings("ignore:.*one message of the user", "ignore:.*on the options' letters")
 def test_letters_have_the_models_own_probabilities(vllm_server: Server, tops: Tops, rotate: bool) -> None:
-    with writing_on(vllm_server, CHAT_ONLY, choices="letters", rotate=rotate) as writing:
+    with writing_on(vllm_server, "chat", choices="letters", rotate=rotate) as writing:
         answers = scored(writing, DOCUMENTS)
     for (context, choices), group in zip(DOCUMENTS, by_document(answers), strict=True):
         expected = dict.fromkeys(choices, 0.0)
@@ -96,7 +95,6 @@ def test_letters_have_the_models_own_probabilities(vllm_server: Server, tops: To
         assert [math.exp(answer.logprob) for answer in group] == pytest.approx([*expected.values()], abs=1e-4)
         best = max(expected, key=lambda option: expected[option])
         assert [answer.is_greedy for answer in group] == [choice == best for choice in choices]
-    assert writing.scoring == "letter-probabilities"
     coverages = _coverages(tops, rotate)
     assert writing.details["coverage_mean"] == pytest.approx(sum(coverages) / len(coverages), abs=1e-3)
     assert writing.details["coverage_min"] == pytest.approx(min(coverages), abs=1e-3)
@@ -104,7 +102,7 @@ def test_letters_have_the_models_own_probabilities(vllm_server: Server, tops: To
 
 @pytest.mark.filterwarnings("ignore:.*one message of the user")
 def test_a_constrained_choice_is_one_of_the_options(vllm_server: Server, rotate: bool) -> None:
-    with writing_on(vllm_server, CHAT_ONLY, choices="constrained", rotate=rotate) as writing:
+    with writing_on(vllm_server, "chat", choices="constrained", rotate=rotate) as writing:
         answers = scored(writing, DOCUMENTS)
     for (_, choices), group in zip(DOCUMENTS, by_document(answers), strict=True):
         shares = [math.exp(answer.logprob) for answer in group]
@@ -112,11 +110,10 @@ def test_a_constrained_choice_is_one_of_the_options(vllm_server: Server, rotate:
         assert sum(answer.is_greedy for answer in group) == 1
         # Votes, one for each rotation.
         assert all(share * len(choices) == pytest.approx(round(share * len(choices))) for share in shares)
-    assert writing.scoring == "constrained-choice"
 
 
 def test_the_structure_of_other_servers_is_understood_too(vllm_server: Server) -> None:
-    with writing_on(vllm_server, replace(CHAT_ONLY, vllm=False), choices="constrained") as writing:
+    with writing_on(vllm_server, "chat", vllm=False, choices="constrained") as writing:
         answers = scored(writing, DOCUMENTS[1:2])
     assert sorted(answer.logprob for answer in answers) == [-100.0, 0.0]
 

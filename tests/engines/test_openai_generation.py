@@ -9,7 +9,7 @@ import pytest
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf import plugin as hf_plugin
 from pytest_lmeval.backends.openai.asking import Local
-from pytest_lmeval.backends.openai.writing import Offer, Writing
+from pytest_lmeval.backends.openai.writing import Writing
 from pytest_lmeval.backends.protocol import (
     Backend,
     Context,
@@ -21,7 +21,7 @@ from pytest_lmeval.backends.protocol import (
     Message,
 )
 
-from .openai_parts import BOTH, CHAT_ONLY, COMPLETIONS_ONLY, local_parts, writing_on
+from .openai_parts import local_parts, writing_on
 from .servers import Server
 
 # Shorter than what the server reads, so that it is the client that cuts long prompts.
@@ -69,7 +69,7 @@ def expected(hf: Backend) -> list[str]:
 
 @pytest.fixture(scope="module")
 def writing(vllm_server: Server, local: Local) -> Iterator[Writing]:
-    with writing_on(vllm_server, BOTH, local) as opened:
+    with writing_on(vllm_server, local=local) as opened:
         yield opened
 
 
@@ -95,15 +95,15 @@ def text_of(answer: GenerationAnswer | Failure) -> str:
     return answer.text
 
 
-@pytest.mark.parametrize("offer", [BOTH, COMPLETIONS_ONLY], ids=["both endpoints", "completions alone"])
+@pytest.mark.parametrize("endpoint", ["auto", "completions"])
 @pytest.mark.parametrize("encoded_here", [True, False], ids=["ids", "texts"])
 def test_texts_equal_the_local_models(
-    vllm_server: Server, local: Local, expected: list[str], offer: Offer, encoded_here: bool
+    vllm_server: Server, local: Local, expected: list[str], endpoint: str, encoded_here: bool
 ) -> None:
-    with writing_on(vllm_server, offer, local if encoded_here else None) as writing:
+    with writing_on(vllm_server, endpoint, local=local if encoded_here else None) as writing:
         found = generated(writing, ASKED)
     for (prompt, how), answer, text in zip(ASKED, found, expected, strict=True):
-        if isinstance(prompt, Conversation) and not encoded_here and offer is COMPLETIONS_ONLY:
+        if isinstance(prompt, Conversation) and not encoded_here and endpoint == "completions":
             assert isinstance(answer, Failure)
             assert "tokenizer=NAME" in answer.error
         else:
@@ -127,7 +127,7 @@ def test_a_long_prompt_loses_its_beginning(writing: Writing, local: Local, hf: B
 
 
 def test_without_the_tokenizer_the_server_says_that_it_is_too_long(vllm_server: Server) -> None:
-    with writing_on(vllm_server, BOTH) as writing:
+    with writing_on(vllm_server) as writing:
         answer = one(writing, "Tom had a red ball. " * 1000)
     assert isinstance(answer, Failure)
     assert "maximum context length" in answer.error
@@ -160,7 +160,7 @@ def test_further_settings_reach_the_server(writing: Writing) -> None:
 
 
 def test_reasoning_inside_the_text_is_told_apart(vllm_server: Server) -> None:
-    with writing_on(vllm_server, CHAT_ONLY, think_end=", ", reasoning_tokens=8) as writing:
+    with writing_on(vllm_server, "chat", think_end=", ", reasoning_tokens=8) as writing:
         whole = one(writing, PROMPTS[4], max_tokens=16)
         cut = one(writing, PROMPTS[3], max_tokens=1)
     assert isinstance(whole, GenerationAnswer)
@@ -170,7 +170,7 @@ def test_reasoning_inside_the_text_is_told_apart(vllm_server: Server) -> None:
 
 
 def test_a_text_for_a_chat_endpoint_is_one_message(vllm_server: Server, expected: list[str]) -> None:
-    with writing_on(vllm_server, CHAT_ONLY) as writing, pytest.warns(UserWarning, match="one message of the user"):
+    with writing_on(vllm_server, "chat") as writing, pytest.warns(UserWarning, match="one message of the user"):
         answer = one(writing, "Tell me a joke.", max_tokens=16)
     assert text_of(answer) == expected[ASKED.index((PROMPTS[3], GenerationSettings(max_tokens=16)))]
 

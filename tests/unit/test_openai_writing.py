@@ -7,21 +7,19 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.backends.openai import OpenAIOptions
-from pytest_lmeval.backends.openai.connection import CallFailed
-from pytest_lmeval.backends.openai.manner import CHAT
-from pytest_lmeval.backends.openai.writing import Offer, Writing, check, open_writing
-from pytest_lmeval.backends.protocol import Conversation, GenerationAnswer, GenerationRequest, Message
-from pytest_lmeval.errors import ModelSpecError
+from pytest_lmeval.backends.openai.writing import Writing, check, open_writing, scoring
+from pytest_lmeval.backends.protocol import Conversation, Failure, GenerationAnswer, GenerationRequest, Message
+from pytest_lmeval.errors import BackendError, ModelSpecError
 
 from .scripted_server import Body, Script, chat_reply, connected, serving
 
-BOTH = Offer(completions=True, chat=True)
-CHAT_ONLY = Offer(completions=False, chat=True)
+ASKED = Conversation((Message("user", "Red and blue?"),))
 
 
-def opened(script: Script, offer: Offer = CHAT_ONLY, **options: Any) -> tuple[Writing, list[Body]]:
+def opened(script: Script, endpoint: str = "chat", **options: Any) -> tuple[Writing, list[Body]]:
+    chosen = OpenAIOptions(endpoint=endpoint, **options)
     with serving(script) as server, connected(server) as connection:
-        writing = open_writing(connection, "m", OpenAIOptions(**options), offer, None)
+        writing = open_writing(connection, "m", chosen, vllm=False, local=None)
         return writing, list(server.bodies)
 
 
@@ -49,10 +47,11 @@ def telling(count: int = 20) -> Script:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"choices": "letter"}, "choices=letter: expected off, letters or constrained"),
-        ({"unfinished": "wrong"}, "unfinished=wrong: expected error or empty"),
+        ({"choices": "letter"}, "choices=letter is not known. Use one of off, letters, constrained"),
+        ({"unfinished": "wrong"}, "unfinished=wrong is not known. Use one of error, empty"),
         ({"reasoning_tokens": -1}, "reasoning_tokens=-1"),
         ({"choices": "letters", "endpoint": "completions"}, "leave endpoint=completions out"),
+        ({"chat_template": "x", "endpoint": "chat"}, "chat_template is applied here"),
         ({"input_price": 1.0}, "output_price is missing"),
     ],
 )
@@ -66,10 +65,9 @@ def test_defaults_are_in_order() -> None:
 
 
 def test_each_endpoint_is_asked_once_and_what_it_takes_is_told() -> None:
-    writing, bodies = opened(lambda path, body: chat_reply({"content": "yes"}), BOTH)
+    writing, bodies = opened(lambda path, body: chat_reply({"content": "yes"}), "auto")
     assert ["messages" in body for body in bodies] == [False, True]
     assert writing.chooser is None
-    assert writing.scoring == "log-likelihood"
     assert writing.details == {
         "completions_stops": 16, "completions_temperature": True, "chat_stops": 16, "chat_temperature": True,
     }  # fmt: skip
@@ -97,18 +95,39 @@ def test_a_reasoning_model_is_not() -> None:
 
 def test_what_the_user_says_reaches_the_answers() -> None:
     cut = {"choices": [{"message": {"content": "<think>Mix"}, "finish_reason": "length"}]}
-    options = OpenAIOptions(think_end="</think>", unfinished="empty", reasoning_tokens=100)
-    asked = GenerationRequest(id=1, context=Conversation((Message("user", "Red and blue?"),)))
+    options = OpenAIOptions(think_end="</think>", unfinished="empty", reasoning_tokens=100, endpoint="chat")
+    asked = GenerationRequest(id=1, context=ASKED)
     with serving(lambda path, body: cut) as server, connected(server) as connection:
-        writing = open_writing(connection, "m", options, CHAT_ONLY, None)
+        writing = open_writing(connection, "m", options, vllm=False, local=None)
         (answer,) = writing.generator.generate(iter([asked]))
         assert server.bodies[-1]["max_tokens"] == 356
     assert answer == GenerationAnswer(id=1, text="", tokens=0, reasoning="Mix")
 
 
 def test_a_server_that_refuses_to_write() -> None:
-    with pytest.raises(CallFailed, match="no such model"):
-        opened(refusing("messages", "no such model", 404))
+    with pytest.raises(ModelSpecError, match=r"does not let m write.*no such endpoint"):
+        opened(refusing("messages", "no such endpoint", 404))
+
+
+def test_a_server_that_does_not_answer_is_no_server_without_the_endpoint() -> None:
+    with pytest.raises(BackendError, match="bad key"):
+        opened(refusing("messages", "bad key", 401), "auto")
+
+
+def test_an_endpoint_that_is_not_there_is_done_without_and_said_to_be_missing() -> None:
+    script = refusing("messages", "the model has no chat template")
+    with serving(script) as server, connected(server) as connection:
+        writing = open_writing(connection, "m", OpenAIOptions(), vllm=False, local=None)
+        (answer,) = writing.generator.generate(iter([GenerationRequest(id=1, context=ASKED)]))
+    assert set(writing.details) == {"completions_stops", "completions_temperature"}
+    assert isinstance(answer, Failure)
+    assert "There is no chat endpoint" in answer.error
+    assert "the model has no chat template" in answer.error
+
+
+def test_an_own_template_needs_something_to_apply_it_with() -> None:
+    with pytest.raises(ModelSpecError, match="chat_template needs the model's tokenizer"):
+        opened(lambda path, body: chat_reply({"content": "yes"}), "auto", chat_template="x")
 
 
 @pytest.mark.parametrize(("most", "expected"), [(20, 20), (19, 10), (5, 5)])
@@ -116,7 +135,6 @@ def test_letters_are_had_from_as_many_tokens_as_the_server_tells(most: int, expe
     writing, bodies = opened(telling(most), choices="letters", rotate=True)
     assert bodies[-1]["top_logprobs"] == expected
     assert writing.chooser is not None
-    assert writing.scoring == "letter-probabilities"
     assert (writing.details["choices"], writing.details["rotate"]) == ("letters", True)
 
 
@@ -137,8 +155,7 @@ def test_letters_from_a_server_that_tells_nothing(script: Script) -> None:
 
 
 def test_a_constrained_choice() -> None:
-    writing, bodies = opened(lambda path, body: chat_reply({"content": '{"answer": "B"}'}), choices="constrained")
-    assert writing.scoring == "constrained-choice"
+    _, bodies = opened(lambda path, body: chat_reply({"content": '{"answer": "B"}'}), choices="constrained")
     assert bodies[-1]["response_format"]["type"] == "json_schema"
 
 
@@ -148,9 +165,11 @@ def test_a_constrained_choice_from_a_server_that_drops_the_constraint() -> None:
 
 
 def test_choices_need_a_chat_endpoint() -> None:
-    def script(path: str, body: Body) -> Any:
-        assert path != CHAT
-        return {"choices": [{"text": "yes", "finish_reason": "stop"}]}
+    with pytest.raises(ModelSpecError, match=r"has no chat endpoint.*no such endpoint"):
+        opened(refusing("messages", "no such endpoint", 404), "auto", choices="letters")
 
-    with pytest.raises(ModelSpecError, match="has no chat endpoint"):
-        opened(script, Offer(completions=True, chat=False), choices="letters")
+
+def test_each_way_of_choosing_is_a_metric_of_its_own() -> None:
+    ways = ("off", "letters", "constrained")
+    names = [scoring(OpenAIOptions(choices=way)) for way in ways]
+    assert names == ["log-likelihood", "letter-probabilities", "constrained-choice"]

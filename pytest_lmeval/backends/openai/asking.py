@@ -58,14 +58,18 @@ class Asking:
     """Words requests for the endpoints there are, ``completions`` and ``chat``; one of them at least.
 
     Texts go to the first, conversations to the second. Where there is only the first, conversations are rendered here,
-    which takes a tokenizer (``local``); where there is only the second, a text is one message of the user.
+    which takes a tokenizer (``local``); where there is only the second, a text is one message of the user. ``why`` is
+    the reason for one that is not there.
     """
 
-    def __init__(self, model: str, completions: Manner | None, chat: Manner | None, local: Local | None = None) -> None:
+    def __init__(
+        self, model: str, completions: Manner | None, chat: Manner | None, local: Local | None = None, why: str = ""
+    ) -> None:
         self._model = model
         self._completions = completions
         self._chat = chat
         self._local = local
+        self._why = why
         self._told = False
 
     def call(self, request: GenerationRequest, seen: Counter[int]) -> Call:
@@ -80,7 +84,9 @@ class Asking:
         text = self._text(request.context)
         if self._local is None or not self._completions.ids:
             return self._finished(self._completions, {"prompt": text}, request.settings, seen)
-        (prompt,) = encode(self._local.encoder, [replace(request, context=text)])
+        # A long prompt is cut, so that there is room for the answer and the reasoning before it.
+        most = replace(request.settings, max_tokens=self._completions.most(request.settings.max_tokens))
+        (prompt,) = encode(self._local.encoder, [replace(request, context=text, settings=most)])
         if isinstance(prompt, Failure):
             raise CallFailed(prompt.error)
         return self._finished(self._completions, {"prompt": prompt.tokens}, request.settings, seen, prompt)
@@ -102,7 +108,7 @@ class Asking:
         if isinstance(context, str):
             return context
         if self._local is None:
-            raise CallFailed(_CANNOT_RENDER)
+            raise CallFailed(f"{_CANNOT_RENDER} {self._why}".rstrip())
         try:
             return self._local.template.render(context)
         except BackendError as error:
@@ -169,7 +175,7 @@ def _check(settings: GenerationSettings) -> None:
 
 
 _CANNOT_RENDER = (
-    "The server has no chat endpoint (or endpoint=completions asks for the other), and a conversation cannot be "
+    "There is no chat endpoint to ask (or endpoint=completions asks for the other), and a conversation cannot be "
     "rendered without the model's tokenizer. Give tokenizer=NAME, or leave --lm-chat-template out."
 )
 _CANNOT_CONTINUE = (

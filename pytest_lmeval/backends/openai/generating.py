@@ -52,7 +52,7 @@ class Finishing:
     def _unfinished(self, request: GenerationRequest, reply: Reply, manner: Manner) -> GenerationAnswer:
         if self.unfinished_empty:
             return GenerationAnswer(id=request.id, text="", tokens=reply.tokens, reasoning=reply.reasoning)
-        limit = request.settings.max_tokens + manner.reasoning_tokens
+        limit = manner.most(request.settings.max_tokens)
         raise CallFailed(
             f"The limit of {limit} tokens was used up by reasoning, before any answer. Give reasoning_tokens=N for the "
             "reasoning besides the answer's max_gen_toks, or less reasoning_effort; unfinished=empty takes it as an "
@@ -107,7 +107,7 @@ class _Asked:
 
 
 def _check_size(reply: Reply, request: GenerationRequest, manner: Manner) -> None:
-    most = CHARACTERS_PER_TOKEN * (request.settings.max_tokens + manner.reasoning_tokens)
+    most = CHARACTERS_PER_TOKEN * manner.most(request.settings.max_tokens)
     size = len(reply.text or "")
     if size > most:
         raise CallFailed(

@@ -22,6 +22,8 @@ STOP_COUNTS = (16, 4, 1, 0)
 # Tokens that the small request may write: some servers refuse to reason within less.
 _TRIAL_TOKENS = 16
 
+TRIAL_TEXT = "Say yes, yes,"
+
 _REFUSED = re.compile(r"unsupported|not support|unrecognized|unknown|not permitted|not allowed|deprecated", re.I)
 
 Post = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -60,9 +62,13 @@ class Manner:
         """Return the stop strings to send; all of them are looked for again in the answer."""
         return [] if self.thinks else [stop for stop in dict.fromkeys(stops) if stop][: self.stops]
 
+    def most(self, tokens: int) -> int:
+        """Tokens that a call may write whose answer may have ``tokens``."""
+        return tokens + self.reasoning_tokens
+
     def limited(self, tokens: int) -> dict[str, int]:
-        """Return the token limit of a call whose answer may have ``tokens``."""
-        return {self.length: tokens + self.reasoning_tokens}
+        """Return the field that says so."""
+        return {self.length: self.most(tokens)}
 
 
 def reasoning_manner(path: str) -> Manner:
@@ -94,7 +100,7 @@ async def learn(post: Post, model: str, manner: Manner) -> Manner:
 def trial(model: str, manner: Manner) -> dict[str, Any]:
     """Return the body of the small request."""
     asked: dict[str, Any] = (
-        {"messages": [{"role": "user", "content": "Say yes."}]} if manner.path == CHAT else {"prompt": "yes, yes,"}
+        {"messages": [{"role": "user", "content": TRIAL_TEXT}]} if manner.path == CHAT else {"prompt": TRIAL_TEXT}
     )
     body = {"model": model, **asked, manner.length: _TRIAL_TOKENS}
     if manner.temperature:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, replace
-from functools import partial
 from typing import cast, get_args
 
 from pytest_lmeval.backends.openai import OpenAIOptions
@@ -12,39 +9,26 @@ from pytest_lmeval.backends.openai.asking import Asking, Local
 from pytest_lmeval.backends.openai.choices import ChoiceScorer
 from pytest_lmeval.backends.openai.connection import Connection
 from pytest_lmeval.backends.openai.generating import Finishing, ServerGenerator
-from pytest_lmeval.backends.openai.manner import CHAT, COMPLETIONS, Manner, learn, reasoning_manner
+from pytest_lmeval.backends.openai.manner import Manner
+from pytest_lmeval.backends.openai.offers import Offers, find_offers
 from pytest_lmeval.backends.openai.prices import prices
 from pytest_lmeval.backends.openai.proving import proved
 from pytest_lmeval.backends.openai.ways import SCORING, Way
 from pytest_lmeval.backends.protocol import LOG_LIKELIHOOD
 from pytest_lmeval.errors import ModelSpecError
 
+OFF = "off"
+
 Facts = dict[str, str | int | float | bool | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """What the server has: its endpoints, whether its prompts may be tokens (``ids``), and whether it is vLLM's."""
-
-    completions: bool
-    chat: bool
-    ids: bool = False
-    vllm: bool = False
 
 
 class Writing:
     """``generator`` answers generation requests; ``chooser`` multiple choice, where the user asked for that way."""
 
-    def __init__(self, generator: ServerGenerator, chooser: ChoiceScorer | None, way: Way | None, facts: Facts) -> None:
+    def __init__(self, generator: ServerGenerator, chooser: ChoiceScorer | None, offers: Offers) -> None:
         self.generator = generator
         self.chooser = chooser
-        self._way = way
-        self._facts = facts
-
-    @property
-    def scoring(self) -> str:
-        """What stands for a log-likelihood."""
-        return LOG_LIKELIHOOD if self._way is None else SCORING[self._way]
+        self._facts = _facts(offers.completions, "completions") | _facts(offers.chat, "chat")
 
     @property
     def details(self) -> Facts:
@@ -53,62 +37,55 @@ class Writing:
 
 
 def check(options: OpenAIOptions) -> None:
-    """Raise ModelSpecError for values that mean nothing; before anything is asked of a server."""
-    expected = {"choices": ("off", *get_args(Way)), "unfinished": ("error", "empty")}
+    """Raise ModelSpecError for values that cannot be used; before anything is asked of a server."""
+    expected = {"choices": (OFF, *get_args(Way)), "unfinished": ("error", "empty")}
     for key, values in expected.items():
         if (found := getattr(options, key)) not in values:
-            raise ModelSpecError(f"{key}={found}: expected {', '.join(values[:-1])} or {values[-1]}")
+            raise ModelSpecError(f"{key}={found} is not known. Use one of {', '.join(values)}.")
     if options.reasoning_tokens < 0:
-        raise ModelSpecError(f"reasoning_tokens={options.reasoning_tokens}: expected a number of tokens, 0 or more")
-    if options.choices != "off" and options.endpoint == COMPLETIONS.strip("/"):
-        raise ModelSpecError(f"choices={options.choices} is asked of a chat endpoint; leave endpoint=completions out")
+        raise ModelSpecError(f"reasoning_tokens={options.reasoning_tokens} cannot be used. Give a whole number.")
+    if options.choices != OFF and options.endpoint == "completions":
+        raise ModelSpecError(f"choices={options.choices} is asked of a chat endpoint; leave endpoint=completions out.")
+    if options.chat_template is not None and options.endpoint == "chat":
+        raise ModelSpecError("chat_template is applied here, and endpoint=chat leaves that to the server.")
     prices(options.input_price, options.output_price, options.cached_price)
 
 
+def scoring(options: OpenAIOptions) -> str:
+    """Return what stands for a log-likelihood."""
+    return LOG_LIKELIHOOD if options.choices == OFF else SCORING[cast(Way, options.choices)]
+
+
 def open_writing(
-    connection: Connection, model: str, options: OpenAIOptions, offer: Offer, local: Local | None
+    connection: Connection, model: str, options: OpenAIOptions, *, vllm: bool, local: Local | None
 ) -> Writing:
     """Learn what the endpoints take, by small requests, and put the parts together.
 
-    Raises ModelSpecError where the server does not do what the options ask for, CallFailed where it refuses to write.
+    Raises ModelSpecError where the server does not do what the options ask for, BackendError where it does not answer.
     """
-    completions = _learnt(connection, model, options, offer, COMPLETIONS) if offer.completions else None
-    chat = _learnt(connection, model, options, offer, CHAT) if offer.chat else None
-    asking = Asking(model, completions, chat, local)
-    finishing = Finishing(
-        endings=None if local is None else local.endings, unfinished_empty=options.unfinished == "empty"
-    )
+    offers = find_offers(connection, model, options, vllm=vllm, local=local)
+    if options.chat_template is not None and (offers.completions is None or local is None):
+        raise ModelSpecError("chat_template needs the model's tokenizer (tokenizer=NAME) and a completions endpoint.")
+    # The user's template is applied here; the server's own would take its place.
+    chat = None if options.chat_template is not None else offers.chat
+    asking = Asking(model, offers.completions, chat, local, " ".join(offers.reasons))
+    endings = None if local is None else local.endings
+    finishing = Finishing(endings=endings, unfinished_empty=options.unfinished == "empty")
     generator = ServerGenerator(connection, asking, finishing)
-    facts = _facts(completions, "completions") | _facts(chat, "chat")
-    if options.choices == "off":
-        return Writing(generator, None, None, facts)
-    if chat is None:
-        raise ModelSpecError(f"choices={options.choices}: {connection.base_url} has no chat endpoint to ask")
+    chooser = None if options.choices == OFF else _chooser(connection, model, options, offers)
+    return Writing(generator, chooser, offers)
+
+
+def _chooser(connection: Connection, model: str, options: OpenAIOptions, offers: Offers) -> ChoiceScorer:
+    if offers.chat is None:
+        why = " ".join(offers.reasons)
+        raise ModelSpecError(f"choices={options.choices}: {connection.base_url} has no chat endpoint. {why}")
     way = cast(Way, options.choices)
-    top_logprobs = proved(connection, model, chat, way)
-    chooser = ChoiceScorer(connection, asking, chat, model, way=way, rotate=options.rotate, top_logprobs=top_logprobs)
-    return Writing(generator, chooser, way, facts)
-
-
-def _learnt(connection: Connection, model: str, options: OpenAIOptions, offer: Offer, path: str) -> Manner:
-    manner = reasoning_manner(path) if options.reasoning and path == CHAT else Manner(path=path)
-    manner = replace(
-        manner,
-        effort=options.reasoning_effort if path == CHAT else None,
-        think_end=options.think_end,
-        reasoning_tokens=options.reasoning_tokens,
-        vllm=offer.vllm,
-        ids=offer.ids,
-        prefill=options.prefill,
+    top_logprobs = proved(connection, model, offers.chat, way)
+    asking = Asking(model, None, offers.chat)
+    return ChoiceScorer(
+        connection, asking, offers.chat, model, way=way, rotate=options.rotate, top_logprobs=top_logprobs
     )
-    learnt = connection.ask(partial(learn, connection.post, model, manner))
-    if manner.temperature and not learnt.temperature:
-        warnings.warn(
-            f"{model}: {connection.base_url}{path} takes no temperature, so answers are drawn and differ from run to "
-            "run. Say so with reasoning=true if it is a reasoning model.",
-            stacklevel=2,
-        )
-    return learnt
 
 
 def _facts(manner: Manner | None, name: str) -> Facts:
