@@ -59,8 +59,8 @@ class Gate:
         self._wake()
 
     def succeeded(self) -> None:
-        """Count an answer. The limit grows only where it was reached: else nothing is known about a higher one."""
-        if self._under_way >= self.limit:
+        """Count an answer. The limit grows only where half of it is used: else nothing is known about a higher one."""
+        if 2 * self._under_way >= self.limit:
             self._limit = min(self._most, self._limit + (1.0 if self._doubling else 1.0 / self._limit))
 
     def overloaded(self, entered: float, pause: float = 0.0) -> None:
