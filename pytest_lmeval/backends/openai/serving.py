@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from pytest_lmeval.backends.openai.connection import CallFailed, Connection, patience
@@ -66,8 +65,7 @@ def _served(name: str, entry: Mapping[str, Any]) -> Served:
 
 def _unlisted(connection: Connection, name: str, listed: list[str]) -> Served:
     """Servers need not list all that they serve, so the model is tried."""
-    paths = ("/completions", "/chat/completions")
-    tried = [connection.ask(partial(_tried, connection, path, name)) for path in paths]
+    tried = [_refusal(connection, path, name) for path in ("/completions", "/chat/completions")]
     if None in tried:
         return Served(name=name)
     if not listed and not connection.base_url.endswith("/v1"):
@@ -82,12 +80,16 @@ def _unlisted(connection: Connection, name: str, listed: list[str]) -> Served:
     )
 
 
-async def _tried(connection: Connection, path: str, name: str) -> CallFailed | None:
-    """Let the model write one token."""
-    patience.set(1)
+def _refusal(connection: Connection, path: str, name: str) -> CallFailed | None:
+    """Let the model write one token, and return why it does not."""
     prompt = {"prompt": "Hello"} if path == "/completions" else {"messages": [{"role": "user", "content": "Hello"}]}
-    try:
+
+    async def write() -> None:
+        patience.set(1)
         await connection.post(path, {"model": name, "max_tokens": 1, **prompt})
+
+    try:
+        connection.ask(write)
     except CallFailed as failed:
         return failed
     return None
