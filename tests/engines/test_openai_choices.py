@@ -9,8 +9,8 @@ import pytest
 
 from pytest_lmeval.backends.openai.ballots import ballots
 from pytest_lmeval.backends.openai.letters import merged
-from pytest_lmeval.backends.openai.writing import Writing
 from pytest_lmeval.backends.protocol import (
+    Backend,
     Context,
     Conversation,
     Failure,
@@ -18,9 +18,8 @@ from pytest_lmeval.backends.protocol import (
     LoglikelihoodRequest,
     Message,
 )
-
-from .openai_parts import writing_on
-from .servers import Server
+from tests.engines.openai_parts import served
+from tests.engines.servers import Server
 
 DOCUMENTS: list[tuple[Context, tuple[str, ...]]] = [
     ("Q: What is the capital of France?\nA:", (" Berlin", " Paris", " Rome", " Madrid")),
@@ -66,10 +65,9 @@ def requests(documents: Sequence[tuple[Context, tuple[str, ...]]]) -> list[Logli
     ]
 
 
-def scored(writing: Writing, documents: Sequence[tuple[Context, tuple[str, ...]]]) -> list[LoglikelihoodAnswer]:
-    assert writing.chooser is not None
+def scored(backend: Backend, documents: Sequence[tuple[Context, tuple[str, ...]]]) -> list[LoglikelihoodAnswer]:
     asked = requests(documents)
-    found = {answer.id: answer for answer in writing.chooser.score(iter(asked))}
+    found = {answer.id: answer for answer in backend.loglikelihood(iter(asked))}
     answers = [found[request.id] for request in asked]
     assert not any(isinstance(answer, Failure) for answer in answers), answers
     return [answer for answer in answers if isinstance(answer, LoglikelihoodAnswer)]
@@ -83,8 +81,8 @@ def by_document(answers: Sequence[LoglikelihoodAnswer]) -> Iterator[list[Loglike
 
 @pytest.mark.filterwarnings("ignore:.*one message of the user", "ignore:.*on the options' letters")
 def test_letters_have_the_models_own_probabilities(vllm_server: Server, tops: Tops, rotate: bool) -> None:
-    with writing_on(vllm_server, "chat", choices="letters", rotate=rotate) as writing:
-        answers = scored(writing, DOCUMENTS)
+    with served(vllm_server, choices="letters", rotate=rotate) as backend:
+        answers = scored(backend, DOCUMENTS)
     for (context, choices), group in zip(DOCUMENTS, by_document(answers), strict=True):
         expected = dict.fromkeys(choices, 0.0)
         asked = ballots(context, choices, rotate=rotate)
@@ -95,26 +93,29 @@ def test_letters_have_the_models_own_probabilities(vllm_server: Server, tops: To
         assert [math.exp(answer.logprob) for answer in group] == pytest.approx([*expected.values()], abs=1e-4)
         best = max(expected, key=lambda option: expected[option])
         assert [answer.is_greedy for answer in group] == [choice == best for choice in choices]
+    assert backend.info.scoring == "letter-probabilities"
     coverages = _coverages(tops, rotate)
-    assert writing.details["coverage_mean"] == pytest.approx(sum(coverages) / len(coverages), abs=1e-3)
-    assert writing.details["coverage_min"] == pytest.approx(min(coverages), abs=1e-3)
+    assert backend.info.details["coverage_mean"] == pytest.approx(sum(coverages) / len(coverages), abs=1e-3)
+    assert backend.info.details["coverage_min"] == pytest.approx(min(coverages), abs=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore:.*one message of the user")
 def test_a_constrained_choice_is_one_of_the_options(vllm_server: Server, rotate: bool) -> None:
-    with writing_on(vllm_server, "chat", choices="constrained", rotate=rotate) as writing:
-        answers = scored(writing, DOCUMENTS)
+    with served(vllm_server, choices="constrained", rotate=rotate) as backend:
+        answers = scored(backend, DOCUMENTS)
     for (_, choices), group in zip(DOCUMENTS, by_document(answers), strict=True):
         shares = [math.exp(answer.logprob) for answer in group]
         assert sum(shares) == pytest.approx(1.0)
         assert sum(answer.is_greedy for answer in group) == 1
         # Votes, one for each rotation.
         assert all(share * len(choices) == pytest.approx(round(share * len(choices))) for share in shares)
+    assert backend.info.scoring == "constrained-choice"
 
 
-def test_the_structure_of_other_servers_is_understood_too(vllm_server: Server) -> None:
-    with writing_on(vllm_server, "chat", vllm=False, choices="constrained") as writing:
-        answers = scored(writing, DOCUMENTS[1:2])
+def test_the_structure_of_other_servers_is_understood_too(vllm_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_lmeval.backends.openai.backend.VLLM", "another")
+    with served(vllm_server, choices="constrained") as backend:
+        answers = scored(backend, DOCUMENTS[1:2])
     assert sorted(answer.logprob for answer in answers) == [-100.0, 0.0]
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +8,20 @@ import pytest
 
 from pytest_lmeval.backends.hf import HFOptions
 from pytest_lmeval.backends.hf import plugin as hf_plugin
-from pytest_lmeval.backends.openai.asking import Local
-from pytest_lmeval.backends.openai.writing import Writing
+from pytest_lmeval.backends.openai.backend import Parts
 from pytest_lmeval.backends.protocol import (
     Backend,
     Context,
     Conversation,
     Failure,
     GenerationAnswer,
-    GenerationRequest,
     GenerationSettings,
     Message,
+    Metered,
 )
-
-from .openai_parts import local_parts, writing_on
-from .servers import Server
+from tests.backends.asking import generated, texts
+from tests.engines.openai_parts import served
+from tests.engines.servers import Server
 
 # Shorter than what the server reads, so that it is the client that cuts long prompts.
 MAX_LENGTH = 512
@@ -47,13 +46,6 @@ STOPS: list[tuple[str, ...]] = [
 ]
 ASKED = [(prompt, GenerationSettings(until=until, max_tokens=16)) for prompt in PROMPTS for until in STOPS]
 
-Answers = list[GenerationAnswer | Failure]
-
-
-@pytest.fixture(scope="module")
-def local(demo_checkpoint: Path) -> Local:
-    return local_parts(demo_checkpoint, MAX_LENGTH)
-
 
 @pytest.fixture(scope="module")
 def hf(demo_checkpoint: Path) -> Iterator[Backend]:
@@ -64,29 +56,23 @@ def hf(demo_checkpoint: Path) -> Iterator[Backend]:
 
 @pytest.fixture(scope="module")
 def expected(hf: Backend) -> list[str]:
-    return [text_of(answer) for answer in ordered(hf.generate_until(requests(ASKED)))]
+    return texts(hf, ASKED)
 
 
 @pytest.fixture(scope="module")
-def writing(vllm_server: Server, local: Local) -> Iterator[Writing]:
-    with writing_on(vllm_server, local=local) as opened:
+def backend(vllm_server: Server, demo_checkpoint: Path) -> Iterator[Backend]:
+    with served(vllm_server, tokenizer=str(demo_checkpoint), max_length=MAX_LENGTH) as opened:
         yield opened
 
 
-def requests(asked: Sequence[tuple[Context, GenerationSettings]]) -> Iterator[GenerationRequest]:
-    return (GenerationRequest(id=place, context=text, settings=how) for place, (text, how) in enumerate(asked))
+@pytest.fixture
+def _no_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the model's files are nowhere at hand."""
+    monkeypatch.setattr(Parts, "local", None)
 
 
-def ordered(answers: Iterator[GenerationAnswer | Failure]) -> Answers:
-    return sorted(answers, key=lambda answer: answer.id)
-
-
-def generated(writing: Writing, asked: Sequence[tuple[Context, GenerationSettings]]) -> Answers:
-    return ordered(writing.generator.generate(requests(asked)))
-
-
-def one(writing: Writing, context: Context, **settings: Any) -> GenerationAnswer | Failure:
-    (answer,) = generated(writing, [(context, GenerationSettings(**settings))])
+def one(backend: Backend, context: Context, **settings: Any) -> GenerationAnswer | Failure:
+    (answer,) = generated(backend, [(context, GenerationSettings(**settings))])
     return answer
 
 
@@ -95,74 +81,81 @@ def text_of(answer: GenerationAnswer | Failure) -> str:
     return answer.text
 
 
-@pytest.mark.parametrize("endpoint", ["auto", "completions"])
-@pytest.mark.parametrize("encoded_here", [True, False], ids=["ids", "texts"])
-def test_texts_equal_the_local_models(
-    vllm_server: Server, local: Local, expected: list[str], endpoint: str, encoded_here: bool
+def test_texts_equal_the_local_models(backend: Backend, expected: list[str]) -> None:
+    found = dict(zip(ASKED, texts(backend, ASKED), strict=True))
+    assert found == dict(zip(ASKED, expected, strict=True))
+
+
+def test_conversations_that_are_rendered_here_equal_those_that_the_server_renders(
+    vllm_server: Server, demo_checkpoint: Path, hf: Backend
 ) -> None:
-    with writing_on(vllm_server, endpoint, local=local if encoded_here else None) as writing:
-        found = generated(writing, ASKED)
-    for (prompt, how), answer, text in zip(ASKED, found, expected, strict=True):
-        if isinstance(prompt, Conversation) and not encoded_here and endpoint == "completions":
-            assert isinstance(answer, Failure)
-            assert "tokenizer=NAME" in answer.error
-        else:
-            assert text_of(answer) == text, (prompt, how)
+    asked = [pair for pair in ASKED if isinstance(pair[0], Conversation)]
+    with served(vllm_server, tokenizer=str(demo_checkpoint), endpoint="completions") as backend:
+        assert generated(backend, asked) == generated(hf, asked)
 
 
-def test_with_the_tokenizer_tokens_are_counted_as_for_the_local_model(writing: Writing, hf: Backend) -> None:
+@pytest.mark.usefixtures("_no_tokenizer")
+def test_without_a_tokenizer_the_texts_are_the_same(vllm_server: Server, expected: list[str]) -> None:
+    with served(vllm_server) as backend:
+        assert texts(backend, ASKED) == expected
+        too_long = one(backend, "Tom had a red ball. " * 1000)
+    assert isinstance(too_long, Failure)
+    assert "maximum context length" in too_long.error
+
+
+@pytest.mark.usefixtures("_no_tokenizer")
+def test_a_conversation_with_neither_chat_nor_tokenizer(vllm_server: Server) -> None:
+    with served(vllm_server, endpoint="completions") as backend:
+        answer = one(backend, PROMPTS[3])
+    assert isinstance(answer, Failure)
+    assert "tokenizer=NAME" in answer.error
+
+
+def test_with_the_tokenizer_tokens_are_counted_as_for_the_local_model(backend: Backend, hf: Backend) -> None:
     asked = [pair for pair in ASKED if isinstance(pair[0], str)]
-    assert generated(writing, asked) == ordered(hf.generate_until(requests(asked)))
+    assert generated(backend, asked) == generated(hf, asked)
 
 
-def test_a_long_prompt_loses_its_beginning(writing: Writing, local: Local, hf: Backend, demo_checkpoint: Path) -> None:
+def test_a_long_prompt_loses_its_beginning(backend: Backend, hf: Backend, demo_checkpoint: Path) -> None:
     from transformers import AutoTokenizer
 
-    how = GenerationSettings(max_tokens=12)
-    (answer,) = generated(writing, [("Tom had a red ball. " * 200, how)])
+    tokenizer = AutoTokenizer.from_pretrained(demo_checkpoint)
+    prompt, how = "Tom had a red ball. " * 200, GenerationSettings(max_tokens=12)
     # The local model reads more than is allowed here, so it is given what is left.
-    (tokens,) = local.encoder.prompts(["Tom had a red ball. " * 200]).values()
-    rest = AutoTokenizer.from_pretrained(demo_checkpoint).decode(tokens[-(MAX_LENGTH - how.max_tokens) :])
-    assert [answer] == ordered(hf.generate_until(requests([(rest, how)])))
+    rest = tokenizer.decode(tokenizer(prompt)["input_ids"][-(MAX_LENGTH - how.max_tokens) :])
+    assert generated(backend, [(prompt, how)]) == generated(hf, [(rest, how)])
 
 
-def test_without_the_tokenizer_the_server_says_that_it_is_too_long(vllm_server: Server) -> None:
-    with writing_on(vllm_server) as writing:
-        answer = one(writing, "Tom had a red ball. " * 1000)
-    assert isinstance(answer, Failure)
-    assert "maximum context length" in answer.error
-
-
-def test_sampled_answers_are_reproducible_and_repeats_differ(writing: Writing) -> None:
+def test_sampled_answers_are_reproducible_and_repeats_differ(backend: Backend) -> None:
     how = GenerationSettings(do_sample=True, temperature=1.0, max_tokens=12, seed=7)
     asked: list[tuple[Context, GenerationSettings]] = [("Once upon a time", how)] * 3 + [(PROMPTS[3], how)] * 2
-    first = generated(writing, asked)
-    assert len({text_of(answer) for answer in first}) == 5
-    assert generated(writing, asked) == first
+    first = texts(backend, asked)
+    assert len(set(first)) == 5
+    assert texts(backend, asked) == first
 
 
-def test_sampling_among_one_is_greedy(writing: Writing) -> None:
-    greedy = text_of(one(writing, "Once upon a time", max_tokens=12))
+def test_sampling_among_one_is_greedy(backend: Backend) -> None:
+    greedy = text_of(one(backend, "Once upon a time", max_tokens=12))
     sampled = {"do_sample": True, "temperature": 1.0, "max_tokens": 12, "seed": 7}
-    assert text_of(one(writing, "Once upon a time", top_k=1, **sampled)) == greedy
-    assert text_of(one(writing, "Once upon a time", top_p=1e-6, **sampled)) == greedy
+    assert text_of(one(backend, "Once upon a time", top_k=1, **sampled)) == greedy
+    assert text_of(one(backend, "Once upon a time", top_p=1e-6, **sampled)) == greedy
 
 
-def test_further_settings_reach_the_server(writing: Writing) -> None:
-    greedy = text_of(one(writing, "a a a a a a a a", max_tokens=12))
-    assert text_of(one(writing, "a a a a a a a a", max_tokens=12, extra=(("repetition_penalty", 1.9),))) != greedy
-    refused = one(writing, "Once", extra=(("min_p", 7.0),))
+def test_further_settings_reach_the_server(backend: Backend) -> None:
+    greedy = text_of(one(backend, "a a a a a a a a", max_tokens=12))
+    assert text_of(one(backend, "a a a a a a a a", max_tokens=12, extra=(("repetition_penalty", 1.9),))) != greedy
+    refused = one(backend, "Once", extra=(("min_p", 7.0),))
     assert isinstance(refused, Failure)
     assert "min_p must be in [0, 1]" in refused.error
-    unknown = one(writing, "Once", extra=(("zeal", 7.0),))
+    unknown = one(backend, "Once", extra=(("zeal", 7.0),))
     assert isinstance(unknown, Failure)
     assert "no generation setting zeal" in unknown.error
 
 
 def test_reasoning_inside_the_text_is_told_apart(vllm_server: Server) -> None:
-    with writing_on(vllm_server, "chat", think_end=", ", reasoning_tokens=8) as writing:
-        whole = one(writing, PROMPTS[4], max_tokens=16)
-        cut = one(writing, PROMPTS[3], max_tokens=1)
+    with served(vllm_server, endpoint="chat", think_end=", ", reasoning_tokens=8) as backend:
+        whole = one(backend, PROMPTS[4], max_tokens=16)
+        cut = one(backend, PROMPTS[3], max_tokens=1)
     assert isinstance(whole, GenerationAnswer)
     assert (whole.reasoning, whole.text) == ("Paris", "France.")
     assert isinstance(cut, Failure)
@@ -170,12 +163,27 @@ def test_reasoning_inside_the_text_is_told_apart(vllm_server: Server) -> None:
 
 
 def test_a_text_for_a_chat_endpoint_is_one_message(vllm_server: Server, expected: list[str]) -> None:
-    with writing_on(vllm_server, "chat") as writing, pytest.warns(UserWarning, match="one message of the user"):
-        answer = one(writing, "Tell me a joke.", max_tokens=16)
+    with served(vllm_server, endpoint="chat") as backend, pytest.warns(UserWarning, match="one message of the user"):
+        answer = one(backend, "Tell me a joke.", max_tokens=16)
     assert text_of(answer) == expected[ASKED.index((PROMPTS[3], GenerationSettings(max_tokens=16)))]
 
 
-def test_what_the_endpoints_take_is_learnt(writing: Writing) -> None:
-    assert writing.details == {
-        "completions_stops": 4, "completions_temperature": True, "chat_stops": 4, "chat_temperature": True,
-    }  # fmt: skip
+def test_what_was_used_is_counted_and_priced(vllm_server: Server) -> None:
+    with served(vllm_server, input_price=2.0, output_price=8.0, cached_price=1.0) as backend:
+        assert isinstance(backend, Metered)
+        before = backend.usage
+        answers = generated(backend, [(PROMPTS[4], GenerationSettings(max_tokens=4))] * 3)
+        after = backend.usage
+    assert all(isinstance(answer, GenerationAnswer) for answer in answers)
+    # Two tokens of text a call are the least, for the requests that find out what the server takes.
+    assert after.calls > before.calls + 3
+    assert after.completion_tokens >= before.completion_tokens + 12
+    cost = (after.prompt_tokens - after.cached_tokens) * 2 + after.cached_tokens + after.completion_tokens * 8
+    assert after.cost == pytest.approx(cost / 1e6)
+
+
+def test_what_the_endpoints_take_is_told(backend: Backend) -> None:
+    assert text_of(one(backend, "Once", max_tokens=1))
+    expected = {"completions_stops": 4, "completions_temperature": True, "chat_stops": 4, "chat_temperature": True}
+    assert expected.items() <= backend.info.details.items()
+    assert backend.info.scoring == "log-likelihood"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pytest_lmeval.backends.openai.connection import CallFailed
 from pytest_lmeval.backends.openai.manner import CHAT, COMPLETIONS, Manner, reasoning_manner
 from pytest_lmeval.backends.protocol import Context, Conversation, GenerationRequest, GenerationSettings, Message
 from pytest_lmeval.backends.text.chat import ChatTemplate
-from pytest_lmeval.backends.text.encoding import Encoder
+from pytest_lmeval.backends.text.encoding import Encoder, TokenizedModel
 from pytest_lmeval.backends.text.endings import Endings
 
 TEXT = Manner(path=COMPLETIONS)
@@ -136,17 +136,10 @@ def local(shared_dir: Path) -> Local:
     transformers = pytest.importorskip("transformers")
     tokenizer = transformers.AutoTokenizer.from_pretrained(shared_dir / "models" / "stories260K")
     return Local(
-        encoder=Encoder(Tokenizing(tokenizer, 32, tokenizer.bos_token_id)),
+        encoder=Encoder(TokenizedModel(tokenizer=tokenizer, max_length=32, prefix_token_id=tokenizer.bos_token_id)),
         endings=Endings(tokenizer),
         template=ChatTemplate(tokenizer, "stories"),
     )
-
-
-@dataclass(frozen=True)
-class Tokenizing:
-    tokenizer: Any
-    max_length: int
-    prefix_token_id: int
 
 
 IDS = replace(TEXT, ids=True, vllm=True)

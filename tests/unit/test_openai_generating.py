@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_lmeval.backends.openai.asking import Asking
+from pytest_lmeval.backends.openai.asking import Asking, Local
 from pytest_lmeval.backends.openai.generating import Finishing, ServerGenerator
 from pytest_lmeval.backends.openai.manner import CHAT, COMPLETIONS, Manner, reasoning_manner
 from pytest_lmeval.backends.protocol import (
@@ -18,6 +19,9 @@ from pytest_lmeval.backends.protocol import (
     GenerationSettings,
     Message,
 )
+from pytest_lmeval.backends.text.chat import ChatTemplate
+from pytest_lmeval.backends.text.encoding import Encoder, TokenizedModel
+from pytest_lmeval.backends.text.endings import Endings
 
 from .scripted_server import Body, Script, chat_reply, connected, serving
 
@@ -192,3 +196,31 @@ def test_requests_are_pulled_as_connections_are_free() -> None:
             next(stream)
         assert pulled < 200
         stream.close()  # type: ignore[attr-defined]
+
+
+def test_an_answer_goes_on_where_the_server_saw_a_stop_string_that_is_not_in_it(shared_dir: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(shared_dir / "models" / "stories260K")
+    endings = Endings(tokenizer)
+    whole = tokenizer.encode("the dog ran. Tom", add_special_tokens=False)
+    parts = [whole[:2], whole[2:]]
+
+    def script(path: str, body: Body) -> Any:
+        written = parts[len(server.bodies) - 1]
+        choice = {"text": tokenizer.decode(written), "finish_reason": "stop", "token_ids": written}
+        return {"choices": [choice | {"stop_reason": " the" if written == parts[0] else "."}]}
+
+    local = Local(
+        encoder=Encoder(TokenizedModel(tokenizer=tokenizer, max_length=64, prefix_token_id=tokenizer.bos_token_id)),
+        endings=endings,
+        template=ChatTemplate(tokenizer, "stories"),
+    )
+    asking = Asking("m", replace(Manner(path=COMPLETIONS), ids=True, vllm=True), None, local)
+    asked = request(0, "Once", until=(" the", "."), max_tokens=30)
+    with serving(script) as server, connected(server) as connection:
+        finishing = Finishing(endings=endings)
+        (answer,) = ServerGenerator(connection, asking, finishing).generate(iter([asked]))
+        first, second = server.bodies
+    assert text_of(answer) == "the dog ran"
+    assert second["prompt"] == [*first["prompt"], *parts[0]]
+    assert second["max_tokens"] == 28

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.backends.openai import OpenAIOptions
-from pytest_lmeval.backends.openai.writing import Writing, check, open_writing, scoring
+from pytest_lmeval.backends.openai.choices import ChoiceScorer
+from pytest_lmeval.backends.openai.writing import Writing, check, open_chooser, open_writing, scoring_name
 from pytest_lmeval.backends.protocol import Conversation, Failure, GenerationAnswer, GenerationRequest, Message
 from pytest_lmeval.errors import BackendError, ModelSpecError
 
@@ -21,6 +22,13 @@ def opened(script: Script, endpoint: str = "chat", **options: Any) -> tuple[Writ
     with serving(script) as server, connected(server) as connection:
         writing = open_writing(connection, "m", chosen, vllm=False, local=None)
         return writing, list(server.bodies)
+
+
+def choosing(script: Script, endpoint: str = "chat", **options: Any) -> tuple[ChoiceScorer, list[Body]]:
+    chosen = OpenAIOptions(endpoint=endpoint, **options)
+    with serving(script) as server, connected(server) as connection:
+        writing = open_writing(connection, "m", chosen, vllm=False, local=None)
+        return open_chooser(connection, "m", chosen, writing.offers), list(server.bodies)
 
 
 def refusing(field: str, reason: str, status: int = 400) -> Script:
@@ -67,7 +75,6 @@ def test_defaults_are_in_order() -> None:
 def test_each_endpoint_is_asked_once_and_what_it_takes_is_told() -> None:
     writing, bodies = opened(lambda path, body: chat_reply({"content": "yes"}), "auto")
     assert ["messages" in body for body in bodies] == [False, True]
-    assert writing.chooser is None
     assert writing.details == {
         "completions_stops": 16, "completions_temperature": True, "chat_stops": 16, "chat_temperature": True,
     }  # fmt: skip
@@ -132,10 +139,9 @@ def test_an_own_template_needs_something_to_apply_it_with() -> None:
 
 @pytest.mark.parametrize(("most", "expected"), [(20, 20), (19, 10), (5, 5)])
 def test_letters_are_had_from_as_many_tokens_as_the_server_tells(most: int, expected: int) -> None:
-    writing, bodies = opened(telling(most), choices="letters", rotate=True)
+    chooser, bodies = choosing(telling(most), choices="letters", rotate=True)
     assert bodies[-1]["top_logprobs"] == expected
-    assert writing.chooser is not None
-    assert (writing.details["choices"], writing.details["rotate"]) == ("letters", True)
+    assert (chooser.details["choices"], chooser.details["rotate"]) == ("letters", True)
 
 
 @pytest.mark.parametrize(
@@ -151,25 +157,25 @@ def test_letters_are_had_from_as_many_tokens_as_the_server_tells(most: int, expe
 )
 def test_letters_from_a_server_that_tells_nothing(script: Script) -> None:
     with pytest.raises(ModelSpecError, match="choices=letters cannot be had from this server; choices=constrained may"):
-        opened(script, choices="letters")
+        choosing(script, choices="letters")
 
 
 def test_a_constrained_choice() -> None:
-    _, bodies = opened(lambda path, body: chat_reply({"content": '{"answer": "B"}'}), choices="constrained")
+    _, bodies = choosing(lambda path, body: chat_reply({"content": '{"answer": "B"}'}), choices="constrained")
     assert bodies[-1]["response_format"]["type"] == "json_schema"
 
 
 def test_a_constrained_choice_from_a_server_that_drops_the_constraint() -> None:
     with pytest.raises(ModelSpecError, match="choices=constrained cannot be had"):
-        opened(lambda path, body: chat_reply({"content": "The letter A."}), choices="constrained")
+        choosing(lambda path, body: chat_reply({"content": "The letter A."}), choices="constrained")
 
 
 def test_choices_need_a_chat_endpoint() -> None:
     with pytest.raises(ModelSpecError, match=r"has no chat endpoint.*no such endpoint"):
-        opened(refusing("messages", "no such endpoint", 404), "auto", choices="letters")
+        choosing(refusing("messages", "no such endpoint", 404), "auto", choices="letters")
 
 
 def test_each_way_of_choosing_is_a_metric_of_its_own() -> None:
     ways = ("off", "letters", "constrained")
-    names = [scoring(OpenAIOptions(choices=way)) for way in ways]
+    names = [scoring_name(OpenAIOptions(choices=way)) for way in ways]
     assert names == ["log-likelihood", "letter-probabilities", "constrained-choice"]

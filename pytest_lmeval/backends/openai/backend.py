@@ -9,14 +9,20 @@ from typing import Any
 
 from pytest_lmeval.backends.checkpoints.tokenizers import prefix_token, template_hash, tokenizer_hash
 from pytest_lmeval.backends.openai import OpenAIOptions
+from pytest_lmeval.backends.openai.asking import Local
 from pytest_lmeval.backends.openai.capabilities import Capabilities
+from pytest_lmeval.backends.openai.choices import ChoiceScorer
 from pytest_lmeval.backends.openai.connection import Connection
+from pytest_lmeval.backends.openai.prices import prices
 from pytest_lmeval.backends.openai.probing import probe, refused
 from pytest_lmeval.backends.openai.scoring import ServerScorer
 from pytest_lmeval.backends.openai.serving import Served
 from pytest_lmeval.backends.openai.tokenizing import SENTENCE, Texts, Tokenizing, find_tokenizer
+from pytest_lmeval.backends.openai.writing import OFF, Writing, open_chooser, open_writing, scoring_name
 from pytest_lmeval.backends.protocol import (
     Failure,
+    GenerationAnswer,
+    GenerationRequest,
     LoglikelihoodAnswer,
     LoglikelihoodRequest,
     ModelInfo,
@@ -27,11 +33,18 @@ from pytest_lmeval.backends.protocol import (
 from pytest_lmeval.backends.text import loglikelihood, rolling
 from pytest_lmeval.backends.text.chat import ChatTemplate
 from pytest_lmeval.backends.text.encoding import Encoder, TokenizedModel
+from pytest_lmeval.backends.text.endings import Endings
 from pytest_lmeval.backends.text.windows import NewCharacters, continuation_length, text_length, windows
 from pytest_lmeval.errors import BackendError, ModelSpecError
 
 # Tokens to pull ahead; what connections are busy with is a small part of them.
 WINDOW_TOKENS = 1 << 17
+
+# Whose model it is, as vLLM's servers list it.
+VLLM = "vllm"
+
+# Where nobody says how much a model reads, the server does, by refusing what is too long.
+NO_LIMIT = 10**9
 
 Facts = dict[str, str | int | float | bool | None]
 
@@ -50,12 +63,19 @@ class OpenAIBackend:
 
     @property
     def usage(self) -> Usage:
-        """What was used since it was opened."""
-        return self._parts.connection.usage
+        """What was used since it was opened, with its cost where there are prices."""
+        usage, prices = self._parts.connection.usage, self._parts.prices
+        return usage if prices is None else prices.priced(usage)
 
     def loglikelihood(self, requests: Iterator[LoglikelihoodRequest]) -> Iterator[LoglikelihoodAnswer | Failure]:
-        """Score continuations after contexts. Raises ModelSpecError where the server cannot."""
-        parts, scoring = self._open_parts, self._open_parts.scoring
+        """Score continuations after contexts, or choose where that was asked for.
+
+        Raises ModelSpecError where the server cannot.
+        """
+        parts = self._open_parts
+        if parts.options.choices != OFF:
+            return parts.chooser.score(requests)
+        scoring = parts.scoring
         pulled = windows(parts.chat.plain(requests), NewCharacters(continuation_length), lambda: WINDOW_TOKENS)
         pairs = loglikelihood.encoded(scoring.encoder, pulled)
         return loglikelihood.answers(scoring.scorer, chain.from_iterable(pairs))
@@ -66,6 +86,10 @@ class OpenAIBackend:
         pulled = windows(requests, text_length, lambda: WINDOW_TOKENS)
         spans = rolling.encoded(scoring.encoder, pulled, parts.options.stride)
         return rolling.answers(scoring.scorer, chain.from_iterable(spans))
+
+    def generate_until(self, requests: Iterator[GenerationRequest]) -> Iterator[GenerationAnswer | Failure]:
+        """Generate up to a stop string or a token limit."""
+        return self._open_parts.writing.generator.generate(requests)
 
     def close(self) -> None:
         """Close the connection."""
@@ -87,6 +111,7 @@ class Parts:
         self.connection = connection
         self.served = served
         self.options = options
+        self.prices = prices(options.input_price, options.output_price, options.cached_price)
 
     @cached_property
     def tokenizing(self) -> Tokenizing:
@@ -103,6 +128,37 @@ class Parts:
         """What scores. Raises ModelSpecError where the server does not give log-probabilities of given tokens."""
         return Scoring(self)
 
+    @cached_property
+    def writing(self) -> Writing:
+        """What generates. Raises ModelSpecError where the server does not write."""
+        vllm = self.served.owner == VLLM
+        return open_writing(self.connection, self.served.name, self.options, vllm=vllm, local=self.local)
+
+    @cached_property
+    def chooser(self) -> ChoiceScorer:
+        """What chooses. Raises ModelSpecError where the server does not do what that takes."""
+        offers = self.writing.offers
+        return open_chooser(self.connection, self.served.name, self.options, offers)
+
+    @property
+    def local(self) -> Local | None:
+        """The tokenizer for prompts and answers; generation can do without."""
+        try:
+            found = self.tokenizing
+        except ModelSpecError:
+            if self.options.tokenizer is not None or self.options.chat_template is not None:
+                raise
+            return None
+        if found.remote:
+            return None
+        tokenizing = TokenizedModel(
+            tokenizer=found.tokenizer,
+            max_length=self.options.max_length or self.max_length or NO_LIMIT,
+            prefix_token_id=prefix_token(self.served.name, found.tokenizer, self.options.prefix_token_id),
+        )
+        encoder = Encoder(tokenizing, self.options.add_bos_token)
+        return Local(encoder=encoder, endings=Endings(found.tokenizer), template=self.chat)
+
     @property
     def max_length(self) -> int | None:
         """Tokens that the model reads and writes, where that is known so far."""
@@ -112,17 +168,20 @@ class Parts:
     @property
     def info(self) -> ModelInfo:
         """What is known so far."""
-        scoring, tokenizing = self.__dict__.get("scoring"), self.__dict__.get("tokenizing")
+        scoring, tokenizing, writing, chooser = map(self.__dict__.get, ("scoring", "tokenizing", "writing", "chooser"))
         return ModelInfo(
             backend="openai",
             name=self.served.name,
             revision=self.options.revision,
             max_length=scoring.encoder.max_length if isinstance(scoring, Scoring) else self.max_length,
+            scoring=scoring_name(self.options),
             details={
                 "base_url": self.connection.base_url,
                 **_known(owned_by=self.served.owner, root=self.served.root, stride=self.options.stride),
                 **(_tokenizer_facts(tokenizing) if isinstance(tokenizing, Tokenizing) else {}),
                 **(scoring.capabilities.details() if isinstance(scoring, Scoring) else {}),
+                **(writing.details if isinstance(writing, Writing) else {}),
+                **(chooser.details if isinstance(chooser, ChoiceScorer) else {}),
             },
         )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from pytest_lmeval.backends.openai.asking import Asking, Call
 from pytest_lmeval.backends.openai.connection import CallFailed, Connection
@@ -14,6 +15,7 @@ from pytest_lmeval.backends.openai.reasoning import separate, unfinished
 from pytest_lmeval.backends.openai.replies import CHARACTERS_PER_TOKEN, Reply, read, shown
 from pytest_lmeval.backends.protocol import Failure, GenerationAnswer, GenerationRequest
 from pytest_lmeval.backends.text.endings import Endings
+from pytest_lmeval.backends.text.prompting import Prompt
 from pytest_lmeval.backends.text.stopping import find
 
 
@@ -41,6 +43,16 @@ class Finishing:
         if reply.text is None and not reply.reasoning:
             raise CallFailed("The reply has no text, and the token limit ended it.")
         return self._trimmed(request, reply, reply.text or "")
+
+    def too_early(self, call: Call, reply: Reply) -> bool:
+        """Whether a server stopped at a stop string that is not in the answer.
+
+        vLLM sees the answer behind its prompt, where some tokenizers write a space that an answer alone does not have.
+        """
+        if self.endings is None or call.prompt is None or not reply.token_ids or reply.stop is None:
+            return False
+        settings = call.prompt.settings
+        return len(reply.token_ids) < settings.max_tokens and not self.endings.ends(settings, reply.token_ids)
 
     def _trimmed(self, request: GenerationRequest, reply: Reply, text: str) -> GenerationAnswer:
         """Cut at every stop string, of which the server may not have been told all."""
@@ -88,7 +100,14 @@ class ServerGenerator:
     async def _reply(self, call: Call | CallFailed) -> Reply:
         if isinstance(call, CallFailed):
             raise call
-        return read(await self._connection.post(call.manner.path, call.body))
+        reply = read(await self._connection.post(call.manner.path, call.body))
+        while self._finishing.too_early(call, reply):
+            assert call.prompt is not None
+            rest = read(await self._connection.post(call.manner.path, going_on(call, call.prompt, reply)))
+            if not rest.token_ids:
+                break
+            reply = replace(rest, token_ids=(*(reply.token_ids or ()), *rest.token_ids))
+        return reply
 
     def _answer(self, asked: _Asked, reply: Reply | CallFailed) -> GenerationAnswer:
         """In the thread of whoever asks: a tokenizer serves one thread at a time."""
@@ -104,6 +123,13 @@ class _Asked:
 
     request: GenerationRequest
     call: Call | CallFailed
+
+
+def going_on(call: Call, prompt: Prompt, reply: Reply) -> dict[str, Any]:
+    """Return the body of a call that writes what is still to be written after ``reply``."""
+    written = reply.token_ids or ()
+    length = prompt.settings.max_tokens - len(written)
+    return {**call.body, "prompt": (*prompt.tokens, *written)} | call.manner.limited(length)
 
 
 def _check_size(reply: Reply, request: GenerationRequest, manner: Manner) -> None:

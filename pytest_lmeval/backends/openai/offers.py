@@ -14,8 +14,8 @@ from pytest_lmeval.backends.openai.connection import CallFailed, Connection, pat
 from pytest_lmeval.backends.openai.manner import CHAT, COMPLETIONS, TRIAL_TEXT, Manner, learn, reasoning_manner
 from pytest_lmeval.errors import BackendError, ModelSpecError
 
-# Statuses by which servers say that an endpoint is not there, or not for this model. vLLM answers 400 to chats where the
-# model has no template, OpenAI 404 to texts where the model only chats.
+# Statuses by which servers say that an endpoint is not there, or not for this model. vLLM answers 400 to chats where
+# the model has no template, OpenAI 404 to texts where the model only chats.
 _ABSENT = frozenset({400, 403, 404, 405, 415, 422, 501})
 
 

@@ -10,6 +10,7 @@ from pytest_lmeval.backends.openai import OpenAIOptions
 from pytest_lmeval.backends.openai.backend import OpenAIBackend
 from pytest_lmeval.backends.openai.connection import Connection, Link
 from pytest_lmeval.backends.openai.serving import find_served
+from pytest_lmeval.backends.openai.writing import check as check_writing
 from pytest_lmeval.errors import ModelSpecError
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -41,6 +42,7 @@ def check(options: OpenAIOptions) -> None:
             raise ModelSpecError(f"{key}={value} cannot be used. Give a whole number of 1 or more.")
     if not options.timeout > 0:
         raise ModelSpecError(f"timeout={options.timeout} cannot be used. Give seconds, more than 0.")
+    check_writing(options)
     if options.max_retries < 0:
         raise ModelSpecError(f"max_retries={options.max_retries} cannot be used. Give a whole number of 0 or more.")
 

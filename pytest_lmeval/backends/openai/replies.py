@@ -24,13 +24,14 @@ class Reply:
     """One answer as the server gave it.
 
     ``text`` is None where the message has none but reasoning, or was cut before it. ``cut`` is whether the token limit
-    ended it. ``token_ids`` are what was written, from servers that tell. Of the token counts 0 also stands for one that
-    the server does not give.
+    ended it, ``stop`` the stop string that did, and ``token_ids`` are what was written, from servers that tell. Of the
+    token counts 0 also stands for one that the server does not give.
     """
 
     text: str | None
     reasoning: str | None = None
     cut: bool = False
+    stop: str | None = None
     token_ids: tuple[int, ...] | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -59,6 +60,7 @@ def read(reply: Object) -> Reply:
         text=text,
         reasoning=reasoning or None,
         cut=finish == "length",
+        stop=_string(choice.get("stop_reason")),
         token_ids=_ids(choice.get("token_ids")),
         **token_counts(reply),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast, get_args
 
 from pytest_lmeval.backends.openai import OpenAIOptions
@@ -22,18 +23,17 @@ OFF = "off"
 Facts = dict[str, str | int | float | bool | None]
 
 
+@dataclass(frozen=True, slots=True)
 class Writing:
-    """``generator`` answers generation requests; ``chooser`` multiple choice, where the user asked for that way."""
+    """What answers generation requests, and what the server was found to offer."""
 
-    def __init__(self, generator: ServerGenerator, chooser: ChoiceScorer | None, offers: Offers) -> None:
-        self.generator = generator
-        self.chooser = chooser
-        self._facts = _facts(offers.completions, "completions") | _facts(offers.chat, "chat")
+    generator: ServerGenerator
+    offers: Offers
 
     @property
     def details(self) -> Facts:
         """What goes into the model's provenance."""
-        return self._facts | ({} if self.chooser is None else self.chooser.details)
+        return _facts(self.offers.completions, "completions") | _facts(self.offers.chat, "chat")
 
 
 def check(options: OpenAIOptions) -> None:
@@ -51,7 +51,7 @@ def check(options: OpenAIOptions) -> None:
     prices(options.input_price, options.output_price, options.cached_price)
 
 
-def scoring(options: OpenAIOptions) -> str:
+def scoring_name(options: OpenAIOptions) -> str:
     """Return what stands for a log-likelihood."""
     return LOG_LIKELIHOOD if options.choices == OFF else SCORING[cast(Way, options.choices)]
 
@@ -71,12 +71,11 @@ def open_writing(
     asking = Asking(model, offers.completions, chat, local, " ".join(offers.reasons))
     endings = None if local is None else local.endings
     finishing = Finishing(endings=endings, unfinished_empty=options.unfinished == "empty")
-    generator = ServerGenerator(connection, asking, finishing)
-    chooser = None if options.choices == OFF else _chooser(connection, model, options, offers)
-    return Writing(generator, chooser, offers)
+    return Writing(ServerGenerator(connection, asking, finishing), offers)
 
 
-def _chooser(connection: Connection, model: str, options: OpenAIOptions, offers: Offers) -> ChoiceScorer:
+def open_chooser(connection: Connection, model: str, options: OpenAIOptions, offers: Offers) -> ChoiceScorer:
+    """Make sure that the server does what the way of choosing takes. Raises ModelSpecError where it does not."""
     if offers.chat is None:
         why = " ".join(offers.reasons)
         raise ModelSpecError(f"choices={options.choices}: {connection.base_url} has no chat endpoint. {why}")
