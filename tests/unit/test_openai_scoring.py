@@ -129,6 +129,13 @@ def test_a_reply_that_the_server_cannot_write_is_asked_for_without_the_cache() -
         check(scores(connection, TokenRoute(connection, "m"), wanted), wanted)
 
 
+def test_rows_are_not_taken_where_it_is_not_told_what_came_from_the_cache() -> None:
+    wanted = spans()
+    with connected(Imitation(cached_counts=False)) as (connection, _):
+        for _ in range(2):
+            check(scores(connection, TokenRoute(connection, "m"), wanted), wanted)
+
+
 def test_contexts_are_read_from_the_cache() -> None:
     context = tuple(range(BLOCK * 8))
     wanted = [Span((*context, first, 3), (first, 3, 4)) for first in range(8)]

@@ -126,6 +126,16 @@ class Parts:
     @cached_property
     def scoring(self) -> Scoring:
         """What scores. Raises ModelSpecError where the server does not give log-probabilities of given tokens."""
+        if self.options.choices != OFF:
+            raise ModelSpecError(
+                f"choices={self.options.choices} lets the model choose among options, and here are whole texts to "
+                "score. Leave it out, or these tasks."
+            )
+        if self.options.endpoint == "chat":
+            raise ModelSpecError(
+                "endpoint=chat gives no log-probabilities of texts. Leave it out where the server has a completions "
+                "endpoint; choices=letters asks a chat model to choose, which is another metric."
+            )
         return Scoring(self)
 
     @cached_property

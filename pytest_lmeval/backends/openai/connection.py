@@ -77,8 +77,8 @@ class Connection:
         # Guards what the caller's threads and the loop's share: the calls under way and the streams' results.
         self._changed = threading.Condition()
         self._under_way = 0
-        self._loop = asyncio.new_event_loop()
         self._client = _client(link)
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._live, name="lmeval-openai", daemon=True)
         self._thread.start()
 

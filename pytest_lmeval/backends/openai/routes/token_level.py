@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from pytest_lmeval.backends.openai.accounting import count
 from pytest_lmeval.backends.openai.connection import CallFailed, Connection
 from pytest_lmeval.backends.openai.grouping import Group, context_length, tokens_before
 from pytest_lmeval.backends.openai.routes.asking import MOST_IDS, Scores, waited
@@ -97,17 +96,16 @@ class TokenRoute:
         target = span.targets[last]
         # Beside each token the most probable one, which tells ties in half precision.
         reply = await self._post(span.inputs, [target], prompt_logprobs=1, skip_reading_prefix_cache=not cached)
-        held = count(reply.get("usage"), "prompt_tokens_details", "cached_tokens")
+        held = _cached(reply) if cached else 0
         first = max(start, held - context_length(span) + 1)
         rows = within(reply.get("prompt_logprobs"), len(span.inputs), range(first, last), span)
         [choice] = choices(reply, 1)
         return rows | {last: after_listed(choice, [target])[target]}, held
 
     async def counts_cached(self, span: Span) -> bool:
-        """Whether the server tells how many tokens came from its cache."""
-        usage = (await self._post(span.inputs, [span.targets[-1]])).get("usage")
-        details = usage.get("prompt_tokens_details") if isinstance(usage, Mapping) else None
-        return isinstance(details, Mapping) and isinstance(details.get("cached_tokens"), int)
+        """Whether the server tells how many tokens came from its cache. Raises Malformed where it does not."""
+        _cached(await self._post(span.inputs, [span.targets[-1]]))
+        return True
 
     async def after(self, tokens: Tokens, wanted: Iterable[int]) -> dict[int, Row]:
         """Return the rows of tokens that may follow ``tokens``."""
@@ -132,6 +130,15 @@ class TokenRoute:
         return await self._connection.post(
             self._path, {"model": self._model, "token_ids": list(tokens), "sampling_params": parameters}
         )
+
+
+def _cached(reply: Mapping[str, Any]) -> int:
+    usage = reply.get("usage")
+    details = usage.get("prompt_tokens_details") if isinstance(usage, Mapping) else None
+    found = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    if not isinstance(found, int) or found < 0:
+        raise Malformed("it does not tell how many tokens came from the cache (--enable-prompt-tokens-details)")
+    return found
 
 
 def _padded(ids: list[int]) -> list[int]:
