@@ -13,7 +13,7 @@ from pytest_lmeval.backends.openai.manner import CHAT, Manner
 from pytest_lmeval.backends.openai.ways import Way
 from pytest_lmeval.backends.protocol import Conversation, Failure, LoglikelihoodAnswer, LoglikelihoodRequest, Message
 
-from .scripted_server import Body, Script, ScriptedServer, chat_reply, connected, serving
+from .scripted_server import Body, Script, chat_reply, scripted
 
 COLOURS = (" grey", " purple", " brown")
 ASKED = Conversation((Message("user", "Red and blue?"),))
@@ -34,11 +34,11 @@ class Asked:
 
     def __init__(self, script: Script, requests: Sequence[LoglikelihoodRequest], **options: Any) -> None:
         manner = Manner(path=CHAT)
-        with serving(script) as server, connected(server) as connection:
+        with scripted(script) as (connection, bodies):
             way: Way = options.pop("way", "letters")
             self.scorer = ChoiceScorer(connection, Asking("m", None, manner), manner, "m", way=way, **options)
             self.found: Found = sorted(self.scorer.score(iter(requests)), key=lambda answer: answer.id)
-            self.bodies = list(server.bodies)
+            self.bodies = list(bodies)
 
     @property
     def shares(self) -> list[float]:
@@ -199,17 +199,13 @@ def test_requests_are_pulled_by_the_document() -> None:
                 yield request
                 pulled += 1
 
-    def stream(server: ScriptedServer) -> int:
-        with connected(server) as connection:
-            manner = Manner(path=CHAT)
-            found = ChoiceScorer(connection, Asking("m", None, manner), manner, "m", way="letters").score(endless())
-            for _ in range(9):
-                next(found)
-            found.close()  # type: ignore[attr-defined]
-        return pulled
-
-    with serving(likes(A=0.9)) as server:
-        assert stream(server) < 600
+    manner = Manner(path=CHAT)
+    with scripted(likes(A=0.9)) as (connection, _):
+        found = ChoiceScorer(connection, Asking("m", None, manner), manner, "m", way="letters").score(endless())
+        for _ in range(9):
+            next(found)
+        found.close()  # type: ignore[attr-defined]
+    assert pulled < 600
 
 
 def _numbered(request: LoglikelihoodRequest, number: int) -> LoglikelihoodRequest:

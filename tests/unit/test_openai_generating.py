@@ -23,7 +23,7 @@ from pytest_lmeval.backends.text.chat import ChatTemplate
 from pytest_lmeval.backends.text.encoding import Encoder, TokenizedModel
 from pytest_lmeval.backends.text.endings import Endings
 
-from .scripted_server import Body, Script, chat_reply, connected, serving
+from .scripted_server import Body, Script, chat_reply, scripted
 
 ASKED = Conversation((Message("user", "Red and blue?"),))
 CONVERSATION = Manner(path=CHAT)
@@ -36,7 +36,7 @@ def answers(
     chat: Manner | None = CONVERSATION,
     finishing: Finishing | None = None,
 ) -> list[GenerationAnswer | Failure]:
-    with serving(script) as server, connected(server) as connection:
+    with scripted(script) as (connection, _):
         asking = Asking("m", Manner(path=COMPLETIONS), chat)
         found = ServerGenerator(connection, asking, finishing or Finishing()).generate(iter(requests))
         return sorted(found, key=lambda answer: answer.id)
@@ -190,7 +190,7 @@ def test_requests_are_pulled_as_connections_are_free() -> None:
             yield request(pulled, ASKED)
             pulled += 1
 
-    with serving(lambda path, body: chat_reply({"content": "purple"})) as server, connected(server) as connection:
+    with scripted(lambda path, body: chat_reply({"content": "purple"})) as (connection, _):
         stream = ServerGenerator(connection, Asking("m", None, CONVERSATION), Finishing()).generate(endless())
         for _ in range(10):
             next(stream)
@@ -206,7 +206,7 @@ def test_an_answer_goes_on_where_the_server_saw_a_stop_string_that_is_not_in_it(
     parts = [whole[:2], whole[2:]]
 
     def script(path: str, body: Body) -> Any:
-        written = parts[len(server.bodies) - 1]
+        written = parts[len(bodies) - 1]
         choice = {"text": tokenizer.decode(written), "finish_reason": "stop", "token_ids": written}
         return {"choices": [choice | {"stop_reason": " the" if written == parts[0] else "."}]}
 
@@ -217,10 +217,10 @@ def test_an_answer_goes_on_where_the_server_saw_a_stop_string_that_is_not_in_it(
     )
     asking = Asking("m", replace(Manner(path=COMPLETIONS), ids=True, vllm=True), None, local)
     asked = request(0, "Once", until=(" the", "."), max_tokens=30)
-    with serving(script) as server, connected(server) as connection:
+    with scripted(script) as (connection, bodies):
         finishing = Finishing(endings=endings)
         (answer,) = ServerGenerator(connection, asking, finishing).generate(iter([asked]))
-        first, second = server.bodies
+        first, second = bodies
     assert text_of(answer) == "the dog ran"
     assert second["prompt"] == [*first["prompt"], *parts[0]]
     assert second["max_tokens"] == 28

@@ -12,23 +12,23 @@ from pytest_lmeval.backends.openai.writing import Writing, check, open_chooser, 
 from pytest_lmeval.backends.protocol import Conversation, Failure, GenerationAnswer, GenerationRequest, Message
 from pytest_lmeval.errors import BackendError, ModelSpecError
 
-from .scripted_server import Body, Script, chat_reply, connected, serving
+from .scripted_server import Body, Script, chat_reply, scripted
 
 ASKED = Conversation((Message("user", "Red and blue?"),))
 
 
 def opened(script: Script, endpoint: str = "chat", **options: Any) -> tuple[Writing, list[Body]]:
     chosen = OpenAIOptions(endpoint=endpoint, **options)
-    with serving(script) as server, connected(server) as connection:
+    with scripted(script) as (connection, bodies):
         writing = open_writing(connection, "m", chosen, vllm=False, local=None)
-        return writing, list(server.bodies)
+        return writing, list(bodies)
 
 
 def choosing(script: Script, endpoint: str = "chat", **options: Any) -> tuple[ChoiceScorer, list[Body]]:
     chosen = OpenAIOptions(endpoint=endpoint, **options)
-    with serving(script) as server, connected(server) as connection:
+    with scripted(script) as (connection, bodies):
         writing = open_writing(connection, "m", chosen, vllm=False, local=None)
-        return open_chooser(connection, "m", chosen, writing.offers), list(server.bodies)
+        return open_chooser(connection, "m", chosen, writing.offers), list(bodies)
 
 
 def refusing(field: str, reason: str, status: int = 400) -> Script:
@@ -104,10 +104,10 @@ def test_what_the_user_says_reaches_the_answers() -> None:
     cut = {"choices": [{"message": {"content": "<think>Mix"}, "finish_reason": "length"}]}
     options = OpenAIOptions(think_end="</think>", unfinished="empty", reasoning_tokens=100, endpoint="chat")
     asked = GenerationRequest(id=1, context=ASKED)
-    with serving(lambda path, body: cut) as server, connected(server) as connection:
+    with scripted(lambda path, body: cut) as (connection, bodies):
         writing = open_writing(connection, "m", options, vllm=False, local=None)
         (answer,) = writing.generator.generate(iter([asked]))
-        assert server.bodies[-1]["max_tokens"] == 356
+        assert bodies[-1]["max_tokens"] == 356
     assert answer == GenerationAnswer(id=1, text="", tokens=0, reasoning="Mix")
 
 
@@ -123,7 +123,7 @@ def test_a_server_that_does_not_answer_is_no_server_without_the_endpoint() -> No
 
 def test_an_endpoint_that_is_not_there_is_done_without_and_said_to_be_missing() -> None:
     script = refusing("messages", "the model has no chat template")
-    with serving(script) as server, connected(server) as connection:
+    with scripted(script) as (connection, _):
         writing = open_writing(connection, "m", OpenAIOptions(), vllm=False, local=None)
         (answer,) = writing.generator.generate(iter([GenerationRequest(id=1, context=ASKED)]))
     assert set(writing.details) == {"completions_stops", "completions_temperature"}
