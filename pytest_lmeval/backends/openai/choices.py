@@ -141,7 +141,7 @@ class ChoiceScorer:
         warnings.warn(
             f"{self._model}: only {self.coverage.mean:.0%} of the probability is on the options' letters on average, "
             "so their order says little about what the model would answer. Try --lm-chat-template, examples "
-            "(--lm-fewshot), or choices=constrained.",
+            "(--lm-num-fewshot), or choices=constrained.",
             stacklevel=2,
         )
 
