@@ -230,6 +230,17 @@ def test_a_mistake_in_a_call_is_raised_where_it_was_made() -> None:
         assert post(connection) == OK.body
 
 
+def test_a_call_that_waits_for_others_is_told_so() -> None:
+    async def waits() -> object:
+        return connection.ask(at_once)
+
+    async def at_once() -> None:
+        return None
+
+    with connected(lambda *_: OK) as (connection, _), pytest.raises(RuntimeError, match="await"):
+        connection.ask(waits)
+
+
 def test_closing_leaves_no_thread_and_may_be_repeated() -> None:
     with answering(lambda *_: OK) as server:
         connection = Connection(Link(base_url=server.base_url, key="x"))

@@ -17,7 +17,7 @@ from pytest_lmeval.backends.openai.prices import prices
 from pytest_lmeval.backends.openai.probing import probe, refused
 from pytest_lmeval.backends.openai.scoring import ServerScorer
 from pytest_lmeval.backends.openai.serving import Served
-from pytest_lmeval.backends.openai.tokenizing import SENTENCE, Texts, Tokenizing, find_tokenizer
+from pytest_lmeval.backends.openai.tokenizing import SENTENCE, NoTexts, Texts, Tokenizing, find_tokenizer
 from pytest_lmeval.backends.openai.writing import OFF, Writing, open_chooser, open_writing, scoring_name
 from pytest_lmeval.backends.protocol import (
     Failure,
@@ -201,7 +201,7 @@ class Scoring:
 
     def __init__(self, parts: Parts) -> None:
         tokenizer, options, served = parts.tokenizing.tokenizer, parts.options, parts.served
-        texts = Texts(tokenizer)
+        texts = NoTexts() if parts.tokenizing.remote else Texts(tokenizer)
         tokens = tuple(tokenizer([SENTENCE], add_special_tokens=False)["input_ids"][0])
         self.capabilities: Capabilities = probe(parts.connection, served.name, tokens, texts)
         if self.capabilities.route is None:

@@ -115,6 +115,8 @@ class Connection:
         """
         if self._loop.is_closed():
             raise BackendError(f"The connection to {self.base_url} is closed.")
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a call waits for other calls, which only it could go on with; await them instead")
         stream: _Stream[K, R] = _Stream()
         more = True
         try:

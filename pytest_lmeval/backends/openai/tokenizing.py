@@ -180,3 +180,14 @@ class Texts:
         """Return one token's text."""
         text: str = self._tokenizer.decode([token])
         return text
+
+
+class NoTexts:
+    """Stands for :class:`Texts` where only the server has the tokenizer: a route cannot wait for other calls."""
+
+    def text(self, _tokens: Tokens) -> None:
+        """There is none."""
+
+    def shown(self, _token: int) -> str:
+        """No text that could be told from a server's."""
+        return ""
