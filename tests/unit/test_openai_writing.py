@@ -178,4 +178,5 @@ def test_choices_need_a_chat_endpoint() -> None:
 def test_each_way_of_choosing_is_a_metric_of_its_own() -> None:
     ways = ("off", "letters", "constrained")
     names = [scoring_name(OpenAIOptions(choices=way)) for way in ways]
-    assert names == ["log-likelihood", "letter-probabilities", "constrained-choice"]
+    assert names == ["log-likelihood", "letters", "constrained"]
+    assert scoring_name(OpenAIOptions(choices="letters", rotate=True)) == "letters-rotated"

@@ -11,9 +11,6 @@ from pytest_lmeval.backends.openai.manner import Manner
 
 Way = Literal["letters", "constrained"]
 
-# What stands for a log-likelihood, by way of choosing.
-SCORING: Mapping[Way, str] = {"letters": "letter-probabilities", "constrained": "constrained-choice"}
-
 # The most that OpenAI tells; others tell no more than asked for.
 TOP_LOGPROBS = 20
 

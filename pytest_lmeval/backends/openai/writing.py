@@ -14,7 +14,7 @@ from pytest_lmeval.backends.openai.manner import Manner
 from pytest_lmeval.backends.openai.offers import Offers, find_offers
 from pytest_lmeval.backends.openai.prices import prices
 from pytest_lmeval.backends.openai.proving import proved
-from pytest_lmeval.backends.openai.ways import SCORING, Way
+from pytest_lmeval.backends.openai.ways import Way
 from pytest_lmeval.backends.protocol import LOG_LIKELIHOOD
 from pytest_lmeval.errors import ModelSpecError
 
@@ -52,8 +52,8 @@ def check(options: OpenAIOptions) -> None:
 
 
 def scoring_name(options: OpenAIOptions) -> str:
-    """Return what stands for a log-likelihood."""
-    return LOG_LIKELIHOOD if options.choices == OFF else SCORING[cast(Way, options.choices)]
+    """Return what stands for a log-likelihood. Another way of asking is another metric."""
+    return LOG_LIKELIHOOD if options.choices == OFF else options.choices + ("-rotated" if options.rotate else "")
 
 
 def open_writing(
