@@ -18,6 +18,7 @@ from pytest_lmeval.backends.protocol import (
     LoglikelihoodRequest,
     Message,
 )
+from pytest_lmeval.errors import ModelSpecError
 from tests.engines.openai_parts import served
 from tests.engines.servers import Server
 
@@ -117,6 +118,14 @@ def test_the_structure_of_other_servers_is_understood_too(vllm_server: Server, m
     with served(vllm_server, choices="constrained") as backend:
         answers = scored(backend, DOCUMENTS[1:2])
     assert sorted(answer.logprob for answer in answers) == [-100.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("way", "said"), [("letters", "gives no top_logprobs in chat"), ("constrained", "does not hold the model to")]
+)
+def test_a_server_that_drops_what_it_is_asked_is_found_out(unscoring_server: Server, way: str, said: str) -> None:
+    with served(unscoring_server, choices=way) as backend, pytest.raises(ModelSpecError, match=said):
+        scored(backend, DOCUMENTS[:1])
 
 
 def _coverages(tops: Tops, rotate: bool) -> list[float]:

@@ -103,6 +103,17 @@ def test_without_a_tokenizer_the_texts_are_the_same(vllm_server: Server, expecte
     assert "maximum context length" in too_long.error
 
 
+def test_another_kind_of_server_writes_the_same(unscoring_server: Server, expected: list[str]) -> None:
+    # It answers one after the other.
+    asked = [(prompt, how) for prompt, how in ASKED if prompt in (PROMPTS[0], PROMPTS[3]) and how.until in STOPS[3:5]]
+    with served(unscoring_server) as backend:
+        found = dict(zip(asked, texts(backend, asked), strict=True))
+        begun = one(backend, PROMPTS[4])
+    assert found == {pair: text for pair, text in zip(ASKED, expected, strict=True) if pair in found}
+    assert isinstance(begun, Failure)
+    assert "prefill=true" in begun.error
+
+
 @pytest.mark.usefixtures("_no_tokenizer")
 def test_a_conversation_with_neither_chat_nor_tokenizer(vllm_server: Server) -> None:
     with served(vllm_server, endpoint="completions") as backend:

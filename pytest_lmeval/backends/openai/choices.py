@@ -61,7 +61,7 @@ class ChoiceScorer:
     In the way ``letters`` an answer's ``logprob`` is the log of the probability that the model begins its answer with
     the option's letter. In ``constrained`` it is 0 for the option chosen and ``FLOOR`` for the others. With ``rotate``
     each option takes each place once, and the probabilities are averaged, so that a liking for a place or a letter
-    cancels out. ``is_greedy`` tells the option chosen.
+    cancels out. ``is_greedy`` tells the option chosen, of equals the first.
     """
 
     def __init__(

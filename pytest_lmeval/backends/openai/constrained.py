@@ -38,7 +38,7 @@ def read_choice(reply: Mapping[str, Any], labels: Sequence[str]) -> Vote:
     if label not in labels:
         raise CallFailed(
             f"The answer {shown(text)} is none of {', '.join(labels)}: the server does not hold the model to the "
-            "structure asked for (or the token limit came first), so choices=constrained cannot be had from it."
+            "structure asked for, or the token limit came first."
         )
     return Vote(tuple(float(label == other) for other in labels))
 

@@ -75,8 +75,7 @@ def first_tokens(reply: Mapping[str, Any]) -> list[tuple[str, float]]:
     tops = [pair for pair in pairs if pair is not None]
     if not tops:
         raise CallFailed(
-            f"The server gives no top_logprobs in chat (found {shown(first_choice(reply).get('logprobs'))}), so "
-            "choices=letters cannot be had from it. choices=constrained may be."
+            f"The server gives no top_logprobs in chat; found {shown(first_choice(reply).get('logprobs'))}."
         )
     return tops
 

@@ -30,7 +30,7 @@ def proved(connection: Connection, model: str, manner: Manner, way: Way) -> int:
                 continue
             other = "constrained" if way == "letters" else "letters"
             raise ModelSpecError(
-                f"choices={way} cannot be had from this server; choices={other} may be. {failed.reason}"
+                f"choices={way} cannot be had from this server. {failed.reason} Try choices={other}."
             ) from None
         return count
     raise AssertionError("the last count is returned or raises")
