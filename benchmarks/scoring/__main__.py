@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.scoring.machine import facts, installed
+from benchmarks.scoring.machine import device, facts, installed
 from benchmarks.scoring.measuring import Bench, Result
 from benchmarks.scoring.model import Model, invent, prepare
 from benchmarks.scoring.options import Settings, parse
@@ -50,14 +50,7 @@ def _model(settings: Settings) -> Model:
     else:
         model = prepare(ModelSpec.parse(settings.model), folder)
     wanted = settings.device if settings.device != "auto" else model.options.device
-    return replace(model, options=replace(model.options, device=_device(wanted)))
-
-
-def _device(name: str) -> str:
-    """What ``auto`` stands for, found without taking memory on the device: that is the children's."""
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return replace(model, options=replace(model.options, device=device(wanted)))
 
 
 def _bench(settings: Settings, model: Model, folder: Path) -> Bench:

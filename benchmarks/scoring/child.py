@@ -54,7 +54,7 @@ def _run(engine: Engine, job: Job, batch: int | str | None, memory: Memory) -> R
 
 def _timed(engine: Engine, job: Job, batch: int | str | None, memory: Memory) -> Run:
     device = job.model.options.device
-    engine.answer(job.operation, engine.prepare(_warm_up(job.operation)))
+    engine.answer(job.operation, engine.prepare(warm_up(job.operation)))
     prepared = engine.prepare(job.requests)
     memory.restart()
     synchronize(device)
@@ -76,7 +76,8 @@ def _timed(engine: Engine, job: Job, batch: int | str | None, memory: Memory) ->
     )
 
 
-def _warm_up(operation: str) -> Sequence[Request]:
+def warm_up(operation: str) -> Sequence[Request]:
+    """Two short requests of no workload."""
     if operation == "loglikelihood":
         return [LoglikelihoodRequest(id=i, context=text, continuation=" they waited") for i, text in enumerate(WARM_UP)]
     if operation == "loglikelihood_rolling":

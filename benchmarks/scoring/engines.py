@@ -61,10 +61,11 @@ class Ours:
                 raise BackendError(answer.error)
             found[answer.id] = answer
         answers = [found[request.id] for request in prepared]
-        return Answered(answers=[_value(answer) for answer in answers], tokens=[answer.tokens for answer in answers])
+        return Answered(answers=[value(answer) for answer in answers], tokens=[answer.tokens for answer in answers])
 
 
-def _value(answer: Answer) -> Any:
+def value(answer: Answer) -> Any:
+    """The part of an answer that is compared, as :class:`Answered` has it."""
     from pytest_lmeval.backends.protocol import GenerationAnswer, LoglikelihoodAnswer
 
     if isinstance(answer, LoglikelihoodAnswer):
@@ -104,14 +105,14 @@ class Peer:
         """Wrap them in lm-eval's instances."""
         from lm_eval.api.instance import Instance
 
-        return [Instance(*_instance(request), idx=0) for request in requests]
+        return [Instance(*instance(request), idx=0) for request in requests]
 
     def answer(self, operation: str, prepared: Sequence[Any]) -> Answered:
         """Raises what lm-eval raises."""
         return Answered(answers=list(getattr(self._lm, operation)(list(prepared), disable_tqdm=True)), tokens=[])
 
 
-def _instance(request: Request) -> tuple[str, dict[str, Any], tuple[Any, ...]]:
+def instance(request: Request) -> tuple[str, dict[str, Any], tuple[Any, ...]]:
     """The first three fields of an instance: operation, document (which the model does not see) and arguments."""
     match request:
         case LoglikelihoodRequest():

@@ -80,11 +80,12 @@ def read_job(path: Path) -> Job:
     data = json.loads(path.read_text(encoding="utf-8"))
     model = data["model"]
     data["model"] = Model(**{**model, "options": HFOptions(**model["options"])})
-    data["requests"] = [_request(data["operation"], values) for values in data["requests"]]
+    data["requests"] = [read_request(data["operation"], values) for values in data["requests"]]
     return Job(**data)
 
 
-def _request(operation: str, values: dict[str, Any]) -> Request:
+def read_request(operation: str, values: dict[str, Any]) -> Request:
+    """Read what ``asdict`` makes of a request, JSON's lists for tuples."""
     if "settings" in values:
         settings = values["settings"]
         pairs = {"until": tuple(settings["until"]), "extra": tuple(map(tuple, settings["extra"]))}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,20 +18,27 @@ from benchmarks.scoring.skeleton import Skeleton
 PACKAGES = ("torch", "transformers", "tokenizers", "lm_eval")
 
 
-def facts(model: Model, skeleton: Skeleton, threads: int) -> dict[str, str]:
+def facts(model: Model, skeleton: Skeleton, threads: int, packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Machine, versions, model and date, in words."""
     return {
         "machine": machine(model.options.device, threads),
-        "versions": ", ".join(f"{package} {installed(package) or 'not installed'}" for package in PACKAGES),
+        "versions": ", ".join(f"{package} {installed(package) or 'not installed'}" for package in packages),
         "model": f"{model.label}, {skeleton.shapes.parameters / 1e6:,.1f} million parameters, {skeleton.dtype}",
         "date": datetime.now(UTC).date().isoformat(),
     }
 
 
-def machine(device: str, threads: int) -> str:
+def machine(place: str, threads: int) -> str:
     """The processor with its cores and the threads used, and the GPU where the model is on one."""
     cpu = f"{processor()}, {os.cpu_count()} cores, {threads} threads"
-    return f"{torch.cuda.get_device_name(device)}; {cpu}" if device.startswith("cuda") else cpu
+    return f"{torch.cuda.get_device_name(place)}; {cpu}" if place.startswith("cuda") else cpu
+
+
+def device(name: str) -> str:
+    """What ``auto`` stands for, found without taking memory on the device: that is the children's."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def processor() -> str:

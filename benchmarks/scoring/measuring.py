@@ -63,7 +63,7 @@ class Bench:
         trial = self._trial(name, for_trial(part, sizes.trial))
         ours, peer, rates = self._rounds(name, documents, part, best(trial))
         work = self._work(documents, ours[0].tokens)
-        part_work = self._work(part, _picked(documents, places, ours[0].tokens))
+        part_work = self._work(part, picked(documents, places, ours[0].tokens))
         error = next((run.error for run in (*peer, *trial) if run.error), None)
         complete = bool(peer) and peer[-1].error is None
         return Result(
@@ -71,7 +71,7 @@ class Bench:
             operation=operation(documents),
             sizes=Sizes(ours=len(documents), peer=len(part), trial=min(sizes.trial, len(part))),
             peer_documents=len(documents) * part_work.peer / work.peer,
-            requests=len(_flat(documents)),
+            requests=len(flat(documents)),
             work=work,
             flop=self.skeleton.shapes.flop(work),
             ours=ours,
@@ -119,7 +119,7 @@ class Bench:
         return self._run(PEER, documents, batches)
 
     def _run(self, engine: str, documents: Sequence[Document], batches: Sequence[int | str]) -> list[Run]:
-        requests = _flat(documents)
+        requests = flat(documents)
         job = Job(engine=engine, model=self.model, operation=operation(documents), requests=requests, batches=batches)
         return self.children.run(job)
 
@@ -130,7 +130,7 @@ class Bench:
 
     def _work(self, documents: Sequence[Document], tokens: Sequence[int]) -> Work:
         """Count the work; ``tokens`` are those read and written for each request, to know what was generated."""
-        spans = spans_of(self.skeleton.encoder, _flat(documents))
+        spans = spans_of(self.skeleton.encoder, flat(documents))
         work = count(spans)
         if operation(documents) != "generate_until":
             return work
@@ -150,15 +150,16 @@ def best(trial: Sequence[Run]) -> int | str | None:
 def _difference(documents: Sequence[Document], places: Sequence[int], ours: Run, peer: Run) -> Difference:
     """Compare on the documents that the peer had."""
     lengths = [len(documents[place]) for place in places]
-    return compare(operation(documents), _picked(documents, places, ours.answers), peer.answers, lengths)
+    return compare(operation(documents), picked(documents, places, ours.answers), peer.answers, lengths)
 
 
-def _picked(documents: Sequence[Document], places: Sequence[int], values: Sequence[Any]) -> list[Any]:
+def picked(documents: Sequence[Document], places: Sequence[int], values: Sequence[Any]) -> list[Any]:
     """Of one value a request, return those of the documents at ``places``."""
     remaining = iter(values)
     grouped = [list(islice(remaining, len(document))) for document in documents]
     return list(chain.from_iterable(grouped[place] for place in places))
 
 
-def _flat(documents: Sequence[Document]) -> list[Request]:
+def flat(documents: Sequence[Document]) -> list[Request]:
+    """The requests of all documents, one after the other."""
     return list(chain.from_iterable(documents))

@@ -95,17 +95,18 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join(workload.name for workload in WORKLOADS)
     add("--workloads", default="", help=f"some of: {names} (default: all)")
     add("--data-dir", type=Path, help="laid out as for --lm-data-dir; what it lacks comes from the hub")
-    add("--documents", type=_positive, help="for every workload instead of its own count")
-    add("--peer-documents", type=_positive, help="of these, timed with lm-eval")
-    add("--repeats", type=_positive, help="how often each engine is timed (default: 3)")
+    add("--documents", type=positive, help="for every workload instead of its own count")
+    add("--peer-documents", type=positive, help="of these, timed with lm-eval")
+    add("--repeats", type=positive, help="how often each engine is timed (default: 3)")
     add("--peer-batches", help="lm-eval's batch sizes to try (default: 1,4,16, on a GPU auto as well)")
-    add("--threads", type=_positive, help="of each process (default: as torch chooses)")
+    add("--threads", type=positive, help="of each process (default: as torch chooses)")
     add("--quick", action="store_true", help="two documents, once: whether it works, not how fast it is")
     add("--output", type=Path, default=OUTPUT, help="where results.json and table.md go (default: .lmeval/bench)")
     return parser
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a count of the command line."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
     return int(text)

@@ -43,18 +43,21 @@ class Children:
         out.unlink(missing_ok=True)
         command = [sys.executable, "-m", "benchmarks.scoring.child", str(path), str(out)]
         with log.open("w", encoding="utf-8") as lines:
-            code = subprocess.run(command, env=self._environment(), stdout=lines, stderr=lines).returncode
-        return out, None if code == 0 else _why(code, log)
-
-    def _environment(self) -> dict[str, str]:
-        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
-        if self.threads is not None:
-            environment |= {"OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads)}
-        return environment
+            code = subprocess.run(command, env=environment(self.threads), stdout=lines, stderr=lines).returncode
+        return out, None if code == 0 else why(code, log)
 
 
-def _why(code: int, log: Path) -> str:
+def environment(threads: int | None) -> dict[str, str]:
+    """The environment of this process, changed so that a child finds these modules and computes with so many threads."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
+    if threads is not None:
+        variables |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    return variables
+
+
+def why(code: int, log: Path) -> str:
+    """What a child that ended with status ``code`` said last."""
     if code < 0:
         return f"killed by signal {-code}" + (", the memory being too small" if code == -9 else "")
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()

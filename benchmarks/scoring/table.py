@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.scoring.comparing import TIE
+from benchmarks.scoring.comparing import TIE, Difference
 from benchmarks.scoring.job import Run
 from benchmarks.scoring.measuring import Result
 
@@ -31,13 +31,14 @@ COLUMNS = (
 
 def render(results: Sequence[Result]) -> str:
     """Return the table and what must be said about its rows."""
-    lines = [_row(COLUMNS), _row(["---", *["---:"] * (len(COLUMNS) - 1)])]
-    lines += [_row(_cells(result, number)) for number, result in enumerate(results, 1)]
+    lines = [row(COLUMNS), row(["---", *["---:"] * (len(COLUMNS) - 1)])]
+    lines += [row(_cells(result, number)) for number, result in enumerate(results, 1)]
     notes = [note for number, result in enumerate(results, 1) for note in _notes(result, number)]
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -54,8 +55,8 @@ def _cells(result: Result, number: int) -> list[str]:
         _mebibytes(result.ours),
         _peer_memory(result),
         _share(result),
-        _largest(result),
-        _other(result),
+        largest(result.difference),
+        other(result.difference),
     ]
 
 
@@ -113,8 +114,8 @@ def _share(result: Result) -> str:
     return MISSING if found is None else f"{found:.0%}"
 
 
-def _largest(result: Result) -> str:
-    difference = result.difference
+def largest(difference: Difference | None) -> str:
+    """The largest difference of a log-probability."""
     if difference is None:
         return MISSING
     if difference.relative is not None:
@@ -122,8 +123,8 @@ def _largest(result: Result) -> str:
     return MISSING if difference.logprob is None else f"{difference.logprob:.1e} nats"
 
 
-def _other(result: Result) -> str:
-    difference = result.difference
+def other(difference: Difference | None) -> str:
+    """How many texts or choices differ."""
     if difference is None:
         return MISSING
     if difference.texts is not None:

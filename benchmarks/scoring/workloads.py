@@ -75,13 +75,13 @@ WORKLOADS = (
 )
 
 
-def chosen(names: Sequence[str]) -> list[Workload]:
-    """Find workloads by name, all of them for no name. Raises SettingsError."""
-    known = {workload.name: workload for workload in WORKLOADS}
+def chosen(names: Sequence[str], workloads: Sequence[Workload] = WORKLOADS) -> list[Workload]:
+    """Find ``workloads`` by name, all of them for no name. Raises SettingsError."""
+    known = {workload.name: workload for workload in workloads}
     for name in names:
         if name not in known:
             raise SettingsError(f"--workloads: there is no {name!r}.{nearest(name, known)} Known: {', '.join(known)}")
-    return [known[name] for name in names] if names else list(WORKLOADS)
+    return [known[name] for name in names] if names else list(workloads)
 
 
 def resized(sizes: Sizes, documents: int | None, peer: int | None) -> Sizes:
