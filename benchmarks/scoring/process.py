@@ -48,7 +48,7 @@ class Children:
 
 
 def environment(threads: int | None) -> dict[str, str]:
-    """The environment of this process, changed so that a child finds these modules and computes with so many threads."""
+    """What is set here, and what a child needs to find these modules and to compute with so many threads."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
     if threads is not None:
