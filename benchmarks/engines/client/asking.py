@@ -1,0 +1,151 @@
+"""A client at full speed: ``python -m benchmarks.engines.client.asking JOB``. It prints what it measured.
+
+Requests are made while they are asked, and answers are dropped as they come: what grows is the client's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Any
+
+from benchmarks.engines.client.replies import MODEL
+from benchmarks.engines.order import OURS
+from benchmarks.scoring.engines import instance
+from benchmarks.scoring.memory import Memory
+from pytest_lmeval.backends.protocol import (
+    Conversation,
+    Failure,
+    GenerationRequest,
+    GenerationSettings,
+    LoglikelihoodRequest,
+    Message,
+    Request,
+)
+from pytest_lmeval.backends.registry import open_backend
+from pytest_lmeval.backends.spec import ModelSpec
+from pytest_lmeval.errors import BackendError
+
+COMPLETIONS, CHAT, SCORING = "completions", "chat", "scoring"
+KINDS = (COMPLETIONS, CHAT, SCORING)
+OPERATIONS = {COMPLETIONS: "generate_until", CHAT: "generate_until", SCORING: "loglikelihood"}
+
+WARM_UP = 64
+CHOICES = (" a kettle of water", " the harbour wall", " nothing at all", " both of them")
+SETTINGS = GenerationSettings(until=("\n",), max_tokens=16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Ask ``requests`` requests of one ``kind`` of the server at ``url``, on ``core`` alone where one is given.
+
+    ``arguments`` are for ours the keys after ``openai:model``, for lm-eval its class's.
+    """
+
+    engine: str
+    kind: str
+    url: str
+    tokenizer: str
+    requests: int
+    concurrency: int
+    core: int | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Seconds of the clock and of the process, and the most memory meanwhile, in bytes."""
+
+    seconds: float
+    cpu: float
+    peak: int | None
+
+
+def main(job: Job) -> Figures:
+    """Measure. Raises BackendError where a request fails."""
+    if job.core is not None:
+        os.sched_setaffinity(0, {job.core})
+    ask = _ours(job) if job.engine == OURS else _peer(job)
+    memory = Memory("cpu")
+    ask(WARM_UP)
+    memory.restart()
+    started, cpu = time.perf_counter(), time.process_time()
+    ask(job.requests)
+    return Figures(seconds=time.perf_counter() - started, cpu=time.process_time() - cpu, peak=memory.peak)
+
+
+def _ours(job: Job) -> Callable[[int], None]:
+    endpoint = {COMPLETIONS: ",endpoint=completions", CHAT: ",endpoint=chat", SCORING: ""}[job.kind]
+    keys = f"base_url={job.url}/v1,tokenizer={job.tokenizer},max_connections={job.concurrency}{endpoint}"
+    backend = open_backend(ModelSpec.parse(f"openai:{MODEL},{keys}{job.arguments}"))
+    operation = getattr(backend, OPERATIONS[job.kind])
+    numbers = count()
+
+    def ask(wanted: int) -> None:
+        answered = 0
+        for answer in operation(requests(job.kind, wanted, numbers)):
+            if isinstance(answer, Failure):
+                raise BackendError(answer.error)
+            answered += 1
+        if answered != wanted:
+            raise BackendError(f"{wanted} requests had {answered} answers")
+
+    return ask
+
+
+def _peer(job: Job) -> Callable[[int], None]:
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.openai_completions import LocalChatCompletion, LocalCompletionsAPI
+
+    path = "chat/completions" if job.kind == CHAT else "completions"
+    arguments: dict[str, Any] = {"model": MODEL, "base_url": f"{job.url}/v1/{path}", "num_concurrent": job.concurrency}
+    if job.kind == CHAT:
+        lm = LocalChatCompletion(**arguments)
+    else:
+        lm = LocalCompletionsAPI(tokenizer=job.tokenizer, batch_size=1, **arguments)
+    numbers = count()
+
+    def ask(wanted: int) -> None:
+        instances = [Instance(*_instance(lm, request), idx=0) for request in requests(job.kind, wanted, numbers)]
+        answers = getattr(lm, OPERATIONS[job.kind])(instances, disable_tqdm=True)
+        if len(list(answers)) != wanted:
+            raise BackendError(f"{wanted} requests had {len(answers)} answers")
+
+    return ask
+
+
+def _instance(lm: Any, request: Request) -> tuple[str, dict[str, Any], tuple[Any, ...]]:
+    kind, document, arguments = instance(request)
+    if not isinstance(arguments[0], Conversation):
+        return kind, document, arguments
+    return kind, document, (lm.apply_chat_template(arguments[0].as_dicts()), *arguments[1:])
+
+
+def requests(kind: str, wanted: int, numbers: Iterator[int]) -> Iterator[Request]:
+    """Make requests of texts that are all different; of four to be scored the context is the same."""
+    for number in (next(numbers) for _ in range(wanted)):
+        text = (
+            f"Question {number // 4 if kind == SCORING else number}: what is kept on the stove in the kitchen?\nAnswer:"
+        )
+        if kind == SCORING:
+            yield LoglikelihoodRequest(id=number, context=text, continuation=CHOICES[number % 4], choices=CHOICES)
+        else:
+            context = Conversation((Message("user", text),)) if kind == CHAT else text
+            yield GenerationRequest(id=number, context=context, settings=SETTINGS)
+
+
+def read(text: str) -> Job:
+    """Read a job's JSON."""
+    values: Mapping[str, Any] = json.loads(text)
+    return Job(**values)
+
+
+if __name__ == "__main__":
+    output = os.dup(1)
+    os.dup2(2, 1)  # what is printed on the way is not the result
+    os.write(output, json.dumps(asdict(main(read(sys.argv[1])))).encode())
