@@ -129,11 +129,12 @@ def _instance(lm: Any, request: Request) -> tuple[str, dict[str, Any], tuple[Any
 def requests(kind: str, wanted: int, numbers: Iterator[int]) -> Iterator[Request]:
     """Make requests of texts that are all different; of four to be scored the context is the same."""
     for number in (next(numbers) for _ in range(wanted)):
-        text = (
-            f"Question {number // 4 if kind == SCORING else number}: what is kept on the stove in the kitchen?\nAnswer:"
-        )
+        question = number // len(CHOICES) if kind == SCORING else number
+        text = f"Question {question}: what is kept on the stove in the kitchen?\nAnswer:"
         if kind == SCORING:
-            yield LoglikelihoodRequest(id=number, context=text, continuation=CHOICES[number % 4], choices=CHOICES)
+            yield LoglikelihoodRequest(
+                id=number, context=text, continuation=CHOICES[number % len(CHOICES)], choices=CHOICES
+            )
         else:
             context = Conversation((Message("user", text),)) if kind == CHAT else text
             yield GenerationRequest(id=number, context=context, settings=SETTINGS)
