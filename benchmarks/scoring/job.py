@@ -90,6 +90,8 @@ def read_request(operation: str, values: dict[str, Any]) -> Request:
         settings = values["settings"]
         pairs = {"until": tuple(settings["until"]), "extra": tuple(map(tuple, settings["extra"]))}
         values = {**values, "settings": GenerationSettings(**{**settings, **pairs})}
+    if "choices" in values:
+        values = {**values, "choices": tuple(values["choices"])}
     request: Request = _KINDS[operation](**values)
     return request
 
