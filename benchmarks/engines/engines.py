@@ -145,4 +145,8 @@ def _name_vllm() -> None:
         import vllm
 
         known = importlib.metadata.version
-        importlib.metadata.version = lambda name: vllm.__version__ if name == "vllm" else known(name)
+
+        def version(distribution_name: str) -> str:
+            return str(vllm.__version__) if distribution_name == "vllm" else known(distribution_name)
+
+        importlib.metadata.version = version

@@ -40,7 +40,7 @@ def test_every_workload_says_what_is_wanted_of_it_in_known_parts() -> None:
 
 @pytest.mark.parametrize("arguments", [["--parts=htp"], ["--workloads=gsm"], ["--peer-clients=16"]])
 def test_names_that_are_not_known_are_refused(arguments: list[str]) -> None:
-    with pytest.raises(SettingsError, match="expected|there is no"):
+    with pytest.raises(SettingsError, match=r"expected|there is no"):
         parse(arguments)
 
 
