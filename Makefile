@@ -21,7 +21,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_PIP := $(VLLM_BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO_TASKS := tasks/hellaswag.yaml tasks/arc_easy.yaml tasks/demo
 
-.PHONY: help demo test test-engines conformance bench lint typecheck check clean
+.PHONY: help demo test test-engines conformance bench bench-engines lint typecheck check clean
 
 help:
 	@echo "make demo       a real model on real benchmarks, against the committed baselines"
@@ -29,6 +29,7 @@ help:
 	@echo "make test-engines  the vllm and openai backends on a real engine and real servers, in an environment of their own"
 	@echo "make conformance  every task of lm-eval's catalogue against lm-eval; an hour or so, goes on where it stopped"
 	@echo "make bench      the hf backend and lm-eval's side by side: speed, memory, answers; half an hour on 2 cores"
+	@echo "make bench-engines  the vllm and openai backends and lm-eval's on one engine; half an hour on 2 cores"
 	@echo "make check      formatting, lint and types"
 	@echo "make clean      remove the virtual environment and everything made by these commands"
 
@@ -50,6 +51,10 @@ conformance: $(VENV)/.conformance
 
 bench: $(VENV)/.test $(DEMO_DATA)/.complete
 	$(BIN)/python -m benchmarks.scoring $(ARGS)
+
+bench-engines: $(VLLM_VENV)/.engines $(DEMO_CHECKPOINT)/config.json $(DEMO_DATA)/.complete
+	$(VLLM_BIN)/python -m benchmarks.engines --model=vllm:$(DEMO_CHECKPOINT) --threads=1 $(ARGS)
+	$(VLLM_BIN)/python -m benchmarks.engines.client --tokenizer=$(DEMO_CHECKPOINT)
 
 check: lint typecheck
 

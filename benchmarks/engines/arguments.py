@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -40,9 +40,9 @@ def words(engine: str) -> list[str]:
     return found
 
 
-def plain(name: str, engine: str, given: Mapping[str, str] | None = None) -> Model:
+def plain(name: str, engine: str) -> Model:
     """The model as the tokens are counted with: its type and length are the engine's."""
-    known = {**pairs(engine), **(given or {})}
+    known = pairs(engine)
     length = known.get("max_model_len")
     options = HFOptions(dtype=known.get("dtype", "auto"), max_length=int(length) if length else None)
-    return Model(label=name, location=name, options=options)
+    return Model(label=Path(name).name if Path(name).is_dir() else name, location=name, options=options)

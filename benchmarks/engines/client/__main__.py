@@ -23,7 +23,7 @@ from benchmarks.scoring.machine import installed, processor
 from benchmarks.scoring.model import prepare
 from benchmarks.scoring.options import ROOT, positive
 from benchmarks.scoring.process import environment, why
-from benchmarks.scoring.table import MIB, MISSING, row, spread_of
+from benchmarks.scoring.table import MIB, MISSING, row
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import BackendError, LMEvalError
 
@@ -145,8 +145,13 @@ def _counts(url: str) -> dict[str, Any]:
 
 def _text(results: Sequence[Result], cores: int) -> str:
     where = "client and server each on a core of its own" if cores > 1 else "client and server on the same core"
-    head = f"{processor()}, {where}; openai {installed('openai')}, lm-eval {installed('lm_eval') or MISSING}"
-    lines = [head, "", row(COLUMNS), row(["---", *["---:"] * (len(COLUMNS) - 1)])]
+    versions = f"openai {installed('openai')}, lm-eval {installed('lm_eval') or MISSING}"
+    return f"{processor()}, {where}; {versions}\n\n{table(results)}"
+
+
+def table(results: Sequence[Result]) -> str:
+    """A row for each kind of requests."""
+    lines = [row(COLUMNS), row(["---", *["---:"] * (len(COLUMNS) - 1)])]
     return "\n".join([*lines, *(row(_cells(result)) for result in results)]) + "\n"
 
 
@@ -166,7 +171,8 @@ def _cells(result: Result) -> list[str]:
 
 
 def _rate(requests: int, turns: Sequence[Turn]) -> str:
-    return spread_of([requests / turn.figures.seconds for turn in turns])
+    rates = sorted(requests / turn.figures.seconds for turn in turns)
+    return f"{statistics.median(rates):,.0f} ({rates[0]:,.0f} to {rates[-1]:,.0f})"
 
 
 def _peak(turns: Sequence[Turn]) -> str:
