@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     for part in settings.parts:
         try:
             with bench.match(part) as match:
-                for result in bench.results(match):
+                for result in bench.results(part, match):
                     results.append(result)
                     _keep(settings.output, bench.head(), results)
         except BackendError as error:
@@ -91,7 +91,6 @@ class Bench:
                 openings = self._clients(stack.enter_context(server))
             ours, peer = (Child(opening, variables, folder / f"{n}.log") for n, opening in enumerate(openings))
             yield Match(
-                part=part,
                 ours=stack.enter_context(ours),
                 peer=_entered(stack, peer, part),
                 encoder=self.skeleton.encoder,
@@ -120,10 +119,10 @@ class Bench:
             return [{}]
         return [{"num_concurrent": calls, "batch_size": prompts} for calls, prompts in self.settings.clients]
 
-    def results(self, match: Match) -> Iterator[Result]:
+    def results(self, part: str, match: Match) -> Iterator[Result]:
         """Measure the workloads of a part; say why where one cannot be, so that the others are."""
         for trial in self.settings.trials:
-            if match.part not in trial.targets:
+            if trial.part != part:
                 continue
             sizes = self.settings.sizes(trial)
             try:

@@ -56,13 +56,13 @@ class Match:
     The prompts' tokens are those of ``encoder``. Without ``peer`` only ours is measured.
     """
 
-    part: str
     ours: Asked
     peer: Asked | None
     encoder: Encoder
     repeats: int
     clients: Sequence[Mapping[str, int]] = ({},)
     tell: Tell = print
+    _found: dict[str, Mapping[str, int]] = field(default_factory=dict)
 
     def measure(self, trial: Trial, documents: Sequence[Document], sizes: Sizes) -> Result:
         """Measure one workload. Raises BackendError where our own engine fails."""
@@ -75,7 +75,7 @@ class Match:
         settings: Mapping[str, int] = {}
         error = None
         try:
-            settings = self._fastest(trial.workload.name, for_trial(part, sizes.trial))
+            settings = self._fastest(trial, for_trial(part, sizes.trial))
         except BackendError as failure:
             error = str(failure)
         for number in range(1, self.repeats + 1):
@@ -86,11 +86,11 @@ class Match:
             except BackendError as failure:
                 error = str(failure)
         return Result(
-            part=self.part,
+            part=trial.part,
             workload=trial.workload.name,
             operation=operation(documents),
             split=1,
-            target=trial.targets[self.part],
+            target=trial.target,
             sizes=Sizes(ours=len(documents), peer=len(part), trial=sizes.trial),
             other_documents=self._average_documents(documents, part),
             ours=ours,
@@ -110,11 +110,11 @@ class Match:
             many.append(self._turn(self.ours, f"{number} {len(tasks)} tasks", trial, tasks))
             one.append(self._turn(self.ours, f"{number} one task", trial, [documents]))
         return Result(
-            part=self.part,
+            part=trial.part,
             workload=trial.workload.name,
             operation=operation(documents),
             split=len(tasks),
-            target=trial.targets[self.part],
+            target=trial.target,
             sizes=Sizes(ours=len(documents), peer=len(documents), trial=sizes.trial),
             other_documents=len(documents),
             ours=many,
@@ -122,16 +122,19 @@ class Match:
             difference=_difference(documents, range(len(documents)), many[-1], one[-1]),
         )
 
-    def _fastest(self, name: str, documents: Sequence[Document]) -> Mapping[str, int]:
-        """The settings with which the peer takes least time for a few of its documents."""
+    def _fastest(self, trial: Trial, documents: Sequence[Document]) -> Mapping[str, int]:
+        """The settings with which the peer took least time for a few documents; tried once for each operation."""
         if self.peer is None or len(self.clients) == 1:
             return self.clients[0]
-        seconds = []
-        for settings in self.clients:
-            run = self.peer.ask(_order([documents], settings))
-            self.tell(f"{name}: trial, lm-eval, {described(settings)}: {run.seconds:.1f} s")
-            seconds.append(run.seconds)
-        return self.clients[seconds.index(min(seconds))]
+        kind = operation(documents)
+        if kind not in self._found:
+            # The first call of an engine may take longer than any other.
+            self.peer.ask(_order([documents[:1]], self.clients[0]))
+            seconds = [
+                self._turn(self.peer, described(each), trial, [documents], each).seconds for each in self.clients
+            ]
+            self._found[kind] = self.clients[seconds.index(min(seconds))]
+        return self._found[kind]
 
     def _turn(
         self,
@@ -145,7 +148,7 @@ class Match:
         rate = sum(map(len, tasks)) / run.seconds
         tokens = "" if run.computed is None else f", {run.sent:,} tokens sent, {run.computed:,} computed"
         self.tell(
-            f"{self.part}, {trial.workload.name}: {what}: {run.seconds:.1f} s ({run.cpu:.1f} s CPU), "
+            f"{trial.part}, {trial.workload.name}: {what}: {run.seconds:.1f} s ({run.cpu:.1f} s CPU), "
             f"{rate:.3g} documents/s{tokens}"
         )
         return run

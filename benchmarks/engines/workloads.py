@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.scoring.workloads import FIRST_N, MMLU, Sizes, Workload
@@ -35,89 +34,68 @@ SHORT_ANSWERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A workload with the ratio that is wanted in each part that it belongs to, None where it is only shown.
+    """A workload in one part, with the ratio that is wanted there, None where it is only shown.
 
     Where ``split`` is more than 1, nothing is compared with lm-eval: the documents are asked as so many tasks in one
     run and as one task, and the ratio is that of the two.
     """
 
+    part: str
     workload: Workload
-    targets: Mapping[str, float | None]
+    target: float | None = None
     split: int = 1
 
 
+def _arc_easy(sizes: Sizes) -> Workload:
+    return Workload(name="arc_easy-5shot-first_n", tasks=("arc_easy",), shots=5, sizes=sizes, overrides=FIRST_N)
+
+
+def _mmlu(sizes: Sizes) -> Workload:
+    return Workload(name="mmlu-5shot", tasks=MMLU, shots=5, sizes=sizes)
+
+
+def _hellaswag(sizes: Sizes) -> Workload:
+    return Workload(name="hellaswag-0shot", tasks=("hellaswag",), shots=0, sizes=sizes)
+
+
+def _gsm8k(name: str, documents: int) -> Workload:
+    sizes, overrides = Sizes(ours=documents, peer=documents, trial=16), {**FIRST_N, **SHORT_ANSWERS}
+    return Workload(name=name, tasks=("gsm8k",), shots=8, sizes=sizes, overrides=overrides)
+
+
+# From the split that is evaluated: the only one that local copies have. No document is its own example.
+_HELLASWAG_SHOTS = Workload(
+    name="hellaswag-5shot-first_n",
+    tasks=("hellaswag",),
+    shots=5,
+    sizes=Sizes(ours=24, peer=3, trial=2),
+    overrides={**FIRST_N, "fewshot_split": "validation"},
+)
+_ARC_EASY_DRAWN = Workload(name="arc_easy-5shot", tasks=("arc_easy",), shots=5, sizes=Sizes(ours=8, peer=8, trial=4))
+_LAMBADA = Workload(name="lambada", tasks=("lambada_openai",), shots=0, sizes=Sizes(ours=40, peer=40, trial=16))
+_WIKITEXT = Workload(name="wikitext", tasks=("wikitext",), shots=0, sizes=Sizes(ours=1, peer=1, trial=1))
+_SUBJECTS = Workload(
+    name="mmlu-10-subjects",
+    tasks=tuple(f"mmlu_{subject}" for subject in SUBJECTS),
+    shots=5,
+    sizes=Sizes(ours=60, peer=60, trial=10),
+)
+
 TRIALS = (
-    Trial(
-        workload=Workload(
-            name="arc_easy-5shot-first_n",
-            tasks=("arc_easy",),
-            shots=5,
-            sizes=Sizes(ours=60, peer=8, trial=4),
-            overrides=FIRST_N,
-        ),
-        targets={VLLM: 8.0, PLAIN: 2.0, TOKENS: 2.0},
-    ),
-    Trial(
-        workload=Workload(
-            name="hellaswag-5shot-first_n",
-            tasks=("hellaswag",),
-            shots=5,
-            sizes=Sizes(ours=24, peer=3, trial=2),
-            overrides={**FIRST_N, "fewshot_split": "validation"},
-        ),
-        targets={VLLM: 8.0},
-    ),
-    Trial(
-        workload=Workload(name="arc_easy-5shot", tasks=("arc_easy",), shots=5, sizes=Sizes(ours=8, peer=8, trial=4)),
-        targets={VLLM: None},
-    ),
-    Trial(
-        workload=Workload(name="mmlu-5shot", tasks=MMLU, shots=5, sizes=Sizes(ours=120, peer=6, trial=3)),
-        targets={VLLM: 20.0, PLAIN: 2.0},
-    ),
-    Trial(
-        workload=Workload(
-            name="hellaswag-0shot", tasks=("hellaswag",), shots=0, sizes=Sizes(ours=20, peer=20, trial=8)
-        ),
-        targets={VLLM: 2.0, PLAIN: 2.0, TOKENS: 2.0},
-    ),
-    Trial(
-        workload=Workload(
-            name="gsm8k-8shot",
-            tasks=("gsm8k",),
-            shots=8,
-            sizes=Sizes(ours=24, peer=24, trial=8),
-            overrides={**FIRST_N, **SHORT_ANSWERS},
-        ),
-        targets={VLLM: 1.0, PLAIN: 1.2},
-    ),
-    Trial(
-        workload=Workload(name="lambada", tasks=("lambada_openai",), shots=0, sizes=Sizes(ours=40, peer=40, trial=16)),
-        targets={VLLM: None},
-    ),
-    Trial(
-        workload=Workload(name="wikitext", tasks=("wikitext",), shots=0, sizes=Sizes(ours=1, peer=1, trial=1)),
-        targets={VLLM: None},
-    ),
-    Trial(
-        workload=Workload(
-            name="mmlu-10-subjects",
-            tasks=tuple(f"mmlu_{subject}" for subject in SUBJECTS),
-            shots=5,
-            sizes=Sizes(ours=60, peer=60, trial=10),
-        ),
-        targets={VLLM: 1.0},
-        split=10,
-    ),
-    Trial(
-        workload=Workload(
-            name="gsm8k-10-tasks",
-            tasks=("gsm8k",),
-            shots=8,
-            sizes=Sizes(ours=30, peer=30, trial=10),
-            overrides={**FIRST_N, **SHORT_ANSWERS},
-        ),
-        targets={VLLM: 1.0},
-        split=10,
-    ),
+    Trial(part=VLLM, workload=_arc_easy(Sizes(ours=60, peer=8, trial=4)), target=8.0),
+    Trial(part=VLLM, workload=_HELLASWAG_SHOTS, target=8.0),
+    Trial(part=VLLM, workload=_ARC_EASY_DRAWN),
+    Trial(part=VLLM, workload=_mmlu(Sizes(ours=90, peer=3, trial=3)), target=20.0),
+    Trial(part=VLLM, workload=_hellaswag(Sizes(ours=24, peer=24, trial=8)), target=2.0),
+    Trial(part=VLLM, workload=_gsm8k("gsm8k-8shot", 24), target=1.0),
+    Trial(part=VLLM, workload=_LAMBADA),
+    Trial(part=VLLM, workload=_WIKITEXT),
+    Trial(part=VLLM, workload=_SUBJECTS, target=1.0, split=10),
+    Trial(part=VLLM, workload=_gsm8k("gsm8k-10-tasks", 30), target=1.0, split=10),
+    Trial(part=PLAIN, workload=_hellaswag(Sizes(ours=16, peer=16, trial=8)), target=2.0),
+    Trial(part=PLAIN, workload=_arc_easy(Sizes(ours=24, peer=6, trial=6)), target=2.0),
+    Trial(part=PLAIN, workload=_mmlu(Sizes(ours=60, peer=3, trial=3)), target=2.0),
+    Trial(part=PLAIN, workload=_gsm8k("gsm8k-8shot", 24), target=1.2),
+    Trial(part=TOKENS, workload=_hellaswag(Sizes(ours=16, peer=16, trial=8)), target=2.0),
+    Trial(part=TOKENS, workload=_arc_easy(Sizes(ours=24, peer=6, trial=6)), target=2.0),
 )

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.engines.measuring import Match
 from benchmarks.engines.order import Measured, Order
-from benchmarks.engines.workloads import PLAIN, VLLM, Trial
+from benchmarks.engines.workloads import VLLM, Trial
 from benchmarks.scoring.model import Model
 from benchmarks.scoring.skeleton import read
 from benchmarks.scoring.workloads import Document, Sizes, Workload
@@ -56,7 +56,7 @@ def encoder(shared_dir: Path) -> Encoder:
 @pytest.fixture
 def match(encoder: Encoder) -> Callable[..., Match]:
     def make(ours: Made, peer: Made | None, **more: Any) -> Match:
-        keys = {"part": VLLM, "repeats": 2, "tell": lambda line: None, **more}
+        keys = {"repeats": 2, "tell": lambda line: None, **more}
         return Match(ours=ours, peer=peer, encoder=encoder, **keys)
 
     return make
@@ -64,7 +64,7 @@ def match(encoder: Encoder) -> Callable[..., Match]:
 
 def trial(split: int = 1) -> Trial:
     workload = Workload(name="w", tasks=("t",), shots=0, sizes=SIZES)
-    return Trial(workload=workload, targets={VLLM: 8.0, PLAIN: 2.0}, split=split)
+    return Trial(part=VLLM, workload=workload, target=8.0, split=split)
 
 
 def test_both_sides_take_turns_with_the_same_requests(match: Callable[..., Match]) -> None:
@@ -89,12 +89,14 @@ def test_fewer_documents_of_the_peer_count_by_their_tokens(match: Callable[..., 
 
 def test_the_peers_client_is_timed_as_it_was_fastest(match: Callable[..., Match]) -> None:
     peer = Made(seconds=lambda order: float(order.peer["num_concurrent"]))
-    result = match(Made(), peer, part=PLAIN, clients=CLIENTS).measure(trial(), DOCUMENTS, SIZES)
+    both = match(Made(), peer, clients=CLIENTS)
+    both.measure(trial(), DOCUMENTS, SIZES)
+    result = both.measure(trial(), DOCUMENTS, SIZES)
     assert [(order.peer["batch_size"], len(order.requests)) for order in peer.orders] == [
         (1, 2),
+        (1, 2),
         (16, 2),
-        (16, 8),
-        (16, 8),
+        *[(16, 8)] * 4,
     ]
     assert result.settings == CLIENTS[1]
 
