@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks.engines.client.__main__ import COLUMNS, Result, Turn, table
 from benchmarks.engines.client.answering import COUNTS, port_of, serve
-from benchmarks.engines.client.asking import CHAT, CHOICES, COMPLETIONS, SCORING, Figures, requests
-from benchmarks.engines.client.replies import ANSWER, MODEL, score
+from benchmarks.engines.client.asking import CHAT, CHOICES, COMPLETIONS, SCORED, Figures, requests
+from benchmarks.engines.client.replies import ANSWER, MODEL, SCALE_OUT, score
 from pytest_lmeval.backends.protocol import Conversation, GenerationRequest, LoglikelihoodRequest
 
 MIB = 2**20
@@ -92,10 +92,11 @@ def test_tokens_that_are_asked_for_by_number_are_scored(connection: http.client.
 
 def test_the_token_level_route_scores_too(connection: http.client.HTTPConnection) -> None:
     settings = {"max_tokens": 1, "prompt_logprobs": 0, "logprobs": 1, "logprob_token_ids": [4]}
-    _, reply = post(connection, "/inference/v1/generate", token_ids=[7, 5], sampling_params=settings)
+    assert post(connection, "/inference/v1/generate", token_ids=[7])[0] == 404
+    _, reply = post(connection, f"{SCALE_OUT}/inference/v1/generate", token_ids=[7, 5], sampling_params=settings)
     assert reply["prompt_logprobs"][1]["5"]["logprob"] == score(5)
     (position,) = reply["choices"][0]["logprobs"]["content"]
-    assert {"token": "token_id:4", "logprob": score(4), "bytes": None} in position["top_logprobs"]
+    assert {"token_id": 4, "logprob": score(4)} in position["top_logprobs"]
 
 
 def test_chat(connection: http.client.HTTPConnection) -> None:
@@ -134,9 +135,10 @@ def test_requests_are_made_one_by_one_and_all_differ() -> None:
 def test_requests_of_each_kind() -> None:
     (turn,) = requests(CHAT, 1, count())
     assert isinstance(turn.context, Conversation)  # type: ignore[union-attr]
-    scored = [request for request in requests(SCORING, 8, count()) if isinstance(request, LoglikelihoodRequest)]
-    assert [request.continuation for request in scored] == [*CHOICES, *CHOICES]
-    assert len({request.context for request in scored}) == 2
+    for kind in SCORED:
+        scored = [request for request in requests(kind, 8, count()) if isinstance(request, LoglikelihoodRequest)]
+        assert [request.continuation for request in scored] == [*CHOICES, *CHOICES]
+        assert len({request.context for request in scored}) == 2
 
 
 def turn(seconds: float, mebibytes: int) -> Turn:
@@ -150,6 +152,7 @@ def test_a_row() -> None:
         "requests": "1,000 of chat",
         "requests/s, ours": "750 (500 to 1,000)",
         "wanted": "1,000",
+        "requests per second of CPU time": "750",
         "calls to the server per request": "0.50",
         "the server's share of a core": "25%",
         "requests/s, lm-eval": "-",

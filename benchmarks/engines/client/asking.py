@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any
 
-from benchmarks.engines.client.replies import MODEL
+from benchmarks.engines.client.replies import MODEL, SCALE_OUT
 from benchmarks.engines.order import OURS
 from benchmarks.scoring.engines import instance
 from benchmarks.scoring.memory import Memory
@@ -31,9 +31,9 @@ from pytest_lmeval.backends.registry import open_backend
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import BackendError
 
-COMPLETIONS, CHAT, SCORING = "completions", "chat", "scoring"
-KINDS = (COMPLETIONS, CHAT, SCORING)
-OPERATIONS = {COMPLETIONS: "generate_until", CHAT: "generate_until", SCORING: "loglikelihood"}
+COMPLETIONS, CHAT, SCORING, TOKENS = "completions", "chat", "scoring", "scoring-tokens"
+KINDS = (COMPLETIONS, CHAT, SCORING, TOKENS)
+SCORED = (SCORING, TOKENS)
 
 WARM_UP = 64
 CHOICES = (" a kettle of water", " the harbour wall", " nothing at all", " both of them")
@@ -43,6 +43,8 @@ SETTINGS = GenerationSettings(until=("\n",), max_tokens=16)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """Ask ``requests`` requests of one ``kind`` of the server at ``url``, on ``core`` alone where one is given.
+
+    ``scoring`` uses what every vLLM server has, ``scoring-tokens`` the token-level route of some.
 
     ``arguments`` are for ours the keys after ``openai:model``, for lm-eval its class's.
     """
@@ -80,10 +82,11 @@ def main(job: Job) -> Figures:
 
 
 def _ours(job: Job) -> Callable[[int], None]:
-    endpoint = {COMPLETIONS: ",endpoint=completions", CHAT: ",endpoint=chat", SCORING: ""}[job.kind]
-    keys = f"base_url={job.url}/v1,tokenizer={job.tokenizer},max_connections={job.concurrency}{endpoint}"
+    endpoint = "" if job.kind in SCORED else f",endpoint={job.kind}"
+    url = f"{job.url}{SCALE_OUT if job.kind == TOKENS else ''}/v1"
+    keys = f"base_url={url},tokenizer={job.tokenizer},max_connections={job.concurrency}{endpoint}"
     backend = open_backend(ModelSpec.parse(f"openai:{MODEL},{keys}{job.arguments}"))
-    operation = getattr(backend, OPERATIONS[job.kind])
+    operation = getattr(backend, operation_of(job.kind))
     numbers = count()
 
     def ask(wanted: int) -> None:
@@ -112,7 +115,7 @@ def _peer(job: Job) -> Callable[[int], None]:
 
     def ask(wanted: int) -> None:
         instances = [Instance(*_instance(lm, request), idx=0) for request in requests(job.kind, wanted, numbers)]
-        answers = getattr(lm, OPERATIONS[job.kind])(instances, disable_tqdm=True)
+        answers = getattr(lm, operation_of(job.kind))(instances, disable_tqdm=True)
         if len(list(answers)) != wanted:
             raise BackendError(f"{wanted} requests had {len(answers)} answers")
 
@@ -129,15 +132,20 @@ def _instance(lm: Any, request: Request) -> tuple[str, dict[str, Any], tuple[Any
 def requests(kind: str, wanted: int, numbers: Iterator[int]) -> Iterator[Request]:
     """Make requests of texts that are all different; of four to be scored the context is the same."""
     for number in (next(numbers) for _ in range(wanted)):
-        question = number // len(CHOICES) if kind == SCORING else number
+        question = number // len(CHOICES) if kind in SCORED else number
         text = f"Question {question}: what is kept on the stove in the kitchen?\nAnswer:"
-        if kind == SCORING:
+        if kind in SCORED:
             yield LoglikelihoodRequest(
                 id=number, context=text, continuation=CHOICES[number % len(CHOICES)], choices=CHOICES
             )
         else:
             context = Conversation((Message("user", text),)) if kind == CHAT else text
             yield GenerationRequest(id=number, context=context, settings=SETTINGS)
+
+
+def operation_of(kind: str) -> str:
+    """The backend's operation that answers such requests."""
+    return "loglikelihood" if kind in SCORED else "generate_until"
 
 
 def read(text: str) -> Job:

@@ -12,6 +12,8 @@ from typing import Any
 
 MODEL = "model"
 MAX_LENGTH = 2048
+# Before any path: the same server with the token-level route.
+SCALE_OUT = "/scale-out"
 ANSWER = " forty-two, as was to be shown."
 
 Body = Mapping[str, Any]
@@ -39,12 +41,12 @@ class Replies:
             "POST /v1/completions": self._completions,
             "POST /v1/chat/completions": self._chat,
             "POST /tokenize": self._tokenize,
-            "POST /inference/v1/generate": self._generate,
+            f"POST {SCALE_OUT}/inference/v1/generate": self._generate,
         }
 
     def reply(self, method: str, path: str, body: bytes) -> Body:
         """Return the reply. Raises RefusedError."""
-        route = self._routes.get(f"{method} {path}")
+        route = self._routes.get(f"{method} {path}") or self._routes.get(f"{method} {path.removeprefix(SCALE_OUT)}")
         if route is None:
             raise RefusedError(404, f"there is no {method} {path} here")
         given = json.loads(body) if body else {}
@@ -97,7 +99,7 @@ class Replies:
         choice: dict[str, Any] = {"index": 0, "token_ids": self._answer[:1], "finish_reason": "length"}
         if settings.get("logprobs") is not None:
             asked = [*(settings.get("logprob_token_ids") or ()), self._answer[0]]
-            top = [{"token": f"token_id:{token}", "logprob": score(token), "bytes": None} for token in asked]
+            top = [{"token_id": token, "logprob": score(token)} for token in asked]
             choice["logprobs"] = {"content": [{**top[-1], "top_logprobs": top}]}
         prompt = None
         if settings.get("prompt_logprobs") is not None:
