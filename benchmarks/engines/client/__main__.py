@@ -185,7 +185,7 @@ def _peak(turns: Sequence[Turn]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines.client", description=__doc__)
     add = parser.add_argument
-    add("--requests", type=positive, default=2000, help="of each kind (default: 2000)")
+    add("--requests", type=positive, default=10_000, help="of each kind (default: 10000)")
     add("--kinds", default="", help=f"some of: {', '.join(KINDS)} (default: all)")
     add("--repeats", type=positive, default=3, help="how often each client is timed (default: 3)")
     add("--concurrency", type=positive, default=32, help="calls at once (default: 32)")
