@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pytest_lmeval.backends.openai.grouping import Group, Window, context_length, tokens_before, whole
+from pytest_lmeval.backends.openai.grouping import Group, Window, whole
 from pytest_lmeval.backends.text.encoding import Span
 
 ONE = Span((1, 2, 3), (3, 4))
@@ -9,8 +9,8 @@ ELSEWHERE = Span((0, 9), (7,))
 
 
 def test_a_span_is_a_context_and_targets() -> None:
-    assert context_length(ONE) == 2
-    assert [tokens_before(ONE, place) for place in (0, 1)] == [(1, 2), (1, 2, 3)]
+    assert ONE.context_length == 2
+    assert [ONE.before(place) for place in (0, 1)] == [(1, 2), (1, 2, 3)]
     assert whole(ONE) == (1, 2, 3, 4)
 
 

@@ -9,7 +9,6 @@ pytest.importorskip("openai")
 
 from pytest_lmeval.backends.openai.rows import (
     Malformed,
-    Row,
     after_listed,
     after_named,
     choices,
@@ -19,7 +18,7 @@ from pytest_lmeval.backends.openai.rows import (
     within,
 )
 from pytest_lmeval.backends.text.encoding import Span
-from pytest_lmeval.backends.text.scores import Score
+from pytest_lmeval.backends.text.scores import Row, Score
 
 SPAN = Span(inputs=(1, 2, 3, 4), targets=(3, 4, 5))
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.backends.text.encoding import Span
-from pytest_lmeval.backends.vllm.rows import Row, chosen_within, context_length, row_after, rows_within, tokens_before
+from pytest_lmeval.backends.text.scores import Row
+from pytest_lmeval.backends.vllm.rows import chosen_within, row_after, rows_within
 
 # A context of 1, 2, 3 and a continuation of 10, 11, 12, 13; the model reads all but the last.
 SPAN = Span((1, 2, 3, 10, 11, 12), (10, 11, 12, 13))
@@ -39,9 +40,9 @@ def output(cached: int | None = 0, rows: Any = None, **others: Any) -> Any:
 
 
 def test_a_span_in_parts() -> None:
-    assert context_length(SPAN) == 3
-    assert tokens_before(SPAN, 0) == (1, 2, 3)
-    assert tokens_before(SPAN, 3) == SPAN.inputs
+    assert SPAN.context_length == 3
+    assert SPAN.before(0) == (1, 2, 3)
+    assert SPAN.before(3) == SPAN.inputs
 
 
 def test_all_rows_but_the_last_targets() -> None:

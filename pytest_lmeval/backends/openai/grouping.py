@@ -36,21 +36,8 @@ class Window(Generic[OwnerT]):
 
     def groups(self) -> list[Group]:
         """Return the spans by their contexts, in an order that keeps common prefixes together."""
-        ordered = sorted(self.owners, key=lambda span: (span.inputs[: context_length(span)], span.inputs))
-        return [
-            Group(context, tuple(spans))
-            for context, spans in groupby(ordered, key=lambda span: span.inputs[: context_length(span)])
-        ]
-
-
-def context_length(span: Span) -> int:
-    """Tokens before the first target."""
-    return len(span.inputs) - len(span.targets) + 1
-
-
-def tokens_before(span: Span, place: int) -> Tokens:
-    """What stands before the target at ``place``."""
-    return span.inputs[: context_length(span) + place]
+        ordered = sorted(self.owners, key=lambda span: (span.before(0), span.inputs))
+        return [Group(context, tuple(spans)) for context, spans in groupby(ordered, key=lambda span: span.before(0))]
 
 
 def whole(span: Span) -> Tokens:

@@ -7,14 +7,14 @@ from collections.abc import Awaitable
 
 from pytest_lmeval.backends.openai.capabilities import Capabilities
 from pytest_lmeval.backends.openai.connection import CallFailed, Connection, patience
-from pytest_lmeval.backends.openai.grouping import Group, context_length, tokens_before
+from pytest_lmeval.backends.openai.grouping import Group
 from pytest_lmeval.backends.openai.routes.asking import Route
 from pytest_lmeval.backends.openai.routes.echo import EchoRoute, Texts
 from pytest_lmeval.backends.openai.routes.prompts import Next, PromptRoute
 from pytest_lmeval.backends.openai.routes.token_level import TokenRoute
-from pytest_lmeval.backends.openai.rows import Malformed, Row
+from pytest_lmeval.backends.openai.rows import Malformed
 from pytest_lmeval.backends.text.encoding import Span, Tokens
-from pytest_lmeval.backends.text.scores import Score
+from pytest_lmeval.backends.text.scores import Row, Score
 from pytest_lmeval.errors import BackendError, ModelSpecError
 
 # Statuses that say something about the server's state, not about what it can do.
@@ -46,8 +46,8 @@ def probe(connection: Connection, model: str, tokens: Tokens, texts: Texts) -> C
 def _trials(connection: Connection, model: str, span: Span, texts: Texts) -> list[tuple[str, Awaitable[object]]]:
     by_id = PromptRoute(connection, model, by_id=True, prompts=2)
     whole = PromptRoute(connection, model, by_id=False, prompts=1)
-    twice = Group(span.inputs[: context_length(span)], (span,))
-    asks = [Next(tokens_before(span, place), frozenset(span.targets)) for place in (0, 1)]
+    twice = Group(span.before(0), (span,))
+    asks = [Next(span.before(place), frozenset(span.targets)) for place in (0, 1)]
     return [
         ("token_level", _scored(TokenRoute(connection, model), span)),
         ("cached_counts", TokenRoute(connection, model).counts_cached(span)),
@@ -60,7 +60,7 @@ def _trials(connection: Connection, model: str, span: Span, texts: Texts) -> lis
 
 
 async def _scored(route: Route, span: Span) -> bool:
-    scores = await route.score([Group(span.inputs[: context_length(span)], (span,))])
+    scores = await route.score([Group(span.before(0), (span,))])
     found = scores[span]
     if isinstance(found, CallFailed):
         raise found

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmeval.backends.text.encoding import Span
-from pytest_lmeval.backends.text.scores import Score
+from pytest_lmeval.backends.text.scores import Row, Score
 
 # A log-probability above 0 by more than its own rounding is none.
 _ROUNDING = 1e-3
@@ -17,14 +16,6 @@ _ROUNDING = 1e-3
 FLOOR = -9999.0
 
 _TOKEN_ID = "token_id:"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The log-probability of one token after what is before it, in nats, and whether it is the most probable one."""
-
-    logprob: float
-    is_greedy: bool
 
 
 class Malformed(Exception):  # noqa: N818 - says what a reply is

@@ -19,6 +19,15 @@ class Span:
     inputs: Tokens
     targets: Tokens
 
+    @property
+    def context_length(self) -> int:
+        """Tokens before the first target."""
+        return len(self.inputs) - len(self.targets) + 1
+
+    def before(self, place: int) -> Tokens:
+        """What stands before the target at ``place``, counted from 0."""
+        return self.inputs[: self.context_length + place]
+
 
 class Tokenized(Protocol):
     """What must be known of a model to tokenize for it."""

@@ -20,6 +20,14 @@ class Score:
     is_greedy: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The log-probability of one token after what is before it, in nats, and whether it is the most probable one."""
+
+    logprob: float
+    is_greedy: bool
+
+
 class Scorer(Protocol):
     """A way to run one model on spans."""
 

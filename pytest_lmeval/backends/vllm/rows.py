@@ -7,23 +7,10 @@ taken only where ``num_cached_tokens`` says that they were computed and they nam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from pytest_lmeval.backends.text.encoding import Span, Tokens
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The log-probability of one token after what is before it, in nats, and whether it is the most probable one."""
-
-    logprob: float
-    is_greedy: bool
-
-
-def context_length(span: Span) -> int:
-    """Tokens before the first target."""
-    return len(span.inputs) - len(span.targets) + 1
+from pytest_lmeval.backends.text.encoding import Span
+from pytest_lmeval.backends.text.scores import Row
 
 
 def rows_within(span: Span, output: Any) -> dict[int, Row] | None:
@@ -34,7 +21,7 @@ def rows_within(span: Span, output: Any) -> dict[int, Row] | None:
     computed = output.num_cached_tokens
     if computed is None or output.prompt_logprobs is None:
         return None
-    start = context_length(span)
+    start = span.context_length
     # The row of the target at ``place`` is computed at the position before it.
     first = max(0, computed - start + 1)
     rows: dict[int, Row] = {}
@@ -90,8 +77,3 @@ def row_after(output: Any, token: int) -> Row | None:
     except ValueError:
         return None
     return Row(rows.logprobs[place], written.token_ids[0] == token)
-
-
-def tokens_before(span: Span, place: int) -> Tokens:
-    """What stands before the target at ``place``."""
-    return span.inputs[: context_length(span) + place]

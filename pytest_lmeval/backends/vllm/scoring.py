@@ -17,16 +17,9 @@ import numpy as np
 from vllm import SamplingParams
 
 from pytest_lmeval.backends.text.encoding import Span, Tokens
-from pytest_lmeval.backends.text.scores import Score, checked
+from pytest_lmeval.backends.text.scores import Row, Score, checked
 from pytest_lmeval.backends.vllm.engine import Engine, Inbox
-from pytest_lmeval.backends.vllm.rows import (
-    Row,
-    chosen_within,
-    context_length,
-    row_after,
-    rows_within,
-    tokens_before,
-)
+from pytest_lmeval.backends.vllm.rows import chosen_within, row_after, rows_within
 
 OwnerT = TypeVar("OwnerT")
 
@@ -138,7 +131,7 @@ class EngineScorer:
         for text in texts:
             last = len(text.span.targets) - 1
             for place in range(last if not self._by_row else 0, last + 1):
-                at(tokens_before(text.span, place)).want(text, place)
+                at(text.span.before(place)).want(text, place)
             if last and not self._by_row:
                 at(text.span.inputs).within.append(text)
         for text in texts if not self._by_row else ():
@@ -146,7 +139,7 @@ class EngineScorer:
                 # vLLM computes logits at all tokens that such a prompt does not find in the cache, so its context is
                 # put there first, without; in whole blocks, so that nothing is computed twice.
                 context = at(text.span.inputs[:blocks])
-                if blocks == context_length(text.span):
+                if blocks == text.span.context_length:
                     # Then the first target's row is one that the cache swallows.
                     context.want(text, 0)
         for tokens in sorted(asks):
@@ -154,7 +147,7 @@ class EngineScorer:
 
     def _whole_blocks(self, span: Span) -> int:
         """How many tokens of the context fill blocks of the cache; none where there is no cache."""
-        return context_length(span) // self._block * self._block if self._caching else 0
+        return span.context_length // self._block * self._block if self._caching else 0
 
     def _submit(self, inbox: Inbox, ask: _Ask[OwnerT], *, cached: bool = True) -> None:
         ids = sorted(ask.after)
@@ -178,7 +171,7 @@ class EngineScorer:
             return {"prompt_logprobs": self._beside}
         span = ask.within[0].span
         ids = np.array([[token] for token in span.targets[:-1]], dtype=np.int64)
-        return {"prompt_logprob_token_ids": ids, "prompt_logprob_start": context_length(span) - 1}
+        return {"prompt_logprob_token_ids": ids, "prompt_logprob_start": span.context_length - 1}
 
     def _may_share(self, ask: _Ask[OwnerT]) -> bool:
         """Whether reading the cache saves anything: a context with a block of its own."""
@@ -216,7 +209,7 @@ class EngineScorer:
         missing = [place for place in range(len(text.span.targets)) if place not in known]
         if rows is not None and len(missing) <= FEW:
             for place in missing:
-                single: _Ask[OwnerT] = _Ask(tokens_before(text.span, place))
+                single: _Ask[OwnerT] = _Ask(text.span.before(place))
                 single.want(text, place)
                 self._submit(inbox, single)
         elif text.certain:

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from pytest_lmeval.backends.openai.connection import CallFailed, Connection
 from pytest_lmeval.backends.openai.grouping import Group, whole
 from pytest_lmeval.backends.openai.routes.asking import Scores, filled, read
-from pytest_lmeval.backends.openai.rows import Malformed, Row, choices, logprob, scored, token_number
+from pytest_lmeval.backends.openai.rows import Malformed, choices, logprob, scored, token_number
 from pytest_lmeval.backends.text.encoding import Span, Tokens
-from pytest_lmeval.backends.text.scores import Score
+from pytest_lmeval.backends.text.scores import Row, Score
 
 
 class Texts(Protocol):

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any
 
 from pytest_lmeval.backends.openai.connection import CallFailed, Connection
-from pytest_lmeval.backends.openai.grouping import Group, tokens_before, whole
+from pytest_lmeval.backends.openai.grouping import Group, whole
 from pytest_lmeval.backends.openai.routes.asking import MOST_IDS, Scores, filled, read
-from pytest_lmeval.backends.openai.rows import Row, after_named, choices, scored, within
+from pytest_lmeval.backends.openai.rows import after_named, choices, scored, within
 from pytest_lmeval.backends.text.encoding import Span, Tokens
-from pytest_lmeval.backends.text.scores import Score
+from pytest_lmeval.backends.text.scores import Row, Score
 
 # Tokens that a target costs by itself: half a block of the cache, and what a prompt costs besides.
 ROW_COST = 32
@@ -99,7 +99,7 @@ def nexts(spans: Iterable[Span]) -> list[Next]:
     wanted: dict[Tokens, set[int]] = {}
     for span in spans:
         for place, target in enumerate(span.targets):
-            wanted.setdefault(tokens_before(span, place), set()).add(target)
+            wanted.setdefault(span.before(place), set()).add(target)
     return [
         Next(tokens, frozenset(ids[start : start + MOST_IDS]))
         for tokens in sorted(wanted)
@@ -120,7 +120,7 @@ def _few_ids(asks: Sequence[Next]) -> bool:
 def _collected(span: Span, rows: Mapping[Tokens, dict[int, Row] | CallFailed]) -> Score | CallFailed:
     places: dict[int, Row] = {}
     for place, target in enumerate(span.targets):
-        found = rows[tokens_before(span, place)]
+        found = rows[span.before(place)]
         if isinstance(found, CallFailed):
             return found
         places[place] = found[target]

@@ -15,11 +15,11 @@ from itertools import islice
 from typing import Any
 
 from pytest_lmeval.backends.openai.connection import CallFailed, Connection
-from pytest_lmeval.backends.openai.grouping import Group, context_length, tokens_before
+from pytest_lmeval.backends.openai.grouping import Group
 from pytest_lmeval.backends.openai.routes.asking import MOST_IDS, Scores, waited
-from pytest_lmeval.backends.openai.rows import Malformed, Row, after_listed, choices, scored, within
+from pytest_lmeval.backends.openai.rows import Malformed, after_listed, choices, scored, within
 from pytest_lmeval.backends.text.encoding import Span, Tokens
-from pytest_lmeval.backends.text.scores import Score
+from pytest_lmeval.backends.text.scores import Row, Score
 
 PATH = "/inference/v1/generate"
 
@@ -72,13 +72,13 @@ class TokenRoute:
         if start == last:
             return await self._single(span, last)
         try:
-            found, cached = await self._read(span, start, cached=context_length(span) > 1)
+            found, cached = await self._read(span, start, cached=span.context_length > 1)
         except (CallFailed, Malformed) as failed:
             if isinstance(failed, CallFailed) and failed.status != _UNREADABLE:
                 raise
             # Unwritten memory may also be what JSON has no number for: the server then refuses its own reply.
             found, cached = await self._read(span, start, cached=False)
-        missing = range(start, min(last, max(start, cached - context_length(span) + 1)))
+        missing = range(start, min(last, max(start, cached - span.context_length + 1)))
         if len(missing) > FEW:
             found, _ = await self._read(span, start, cached=False)
         else:
@@ -87,7 +87,7 @@ class TokenRoute:
         return found
 
     async def _single(self, span: Span, place: int) -> dict[int, Row]:
-        rows = await self.after(tokens_before(span, place), [span.targets[place]])
+        rows = await self.after(span.before(place), [span.targets[place]])
         return {place: rows[span.targets[place]]}
 
     async def _read(self, span: Span, start: int, *, cached: bool) -> tuple[dict[int, Row], int]:
@@ -97,7 +97,7 @@ class TokenRoute:
         # Beside each token the most probable one, which tells ties in half precision.
         reply = await self._post(span.inputs, [target], prompt_logprobs=1, skip_reading_prefix_cache=not cached)
         held = _cached(reply) if cached else 0
-        first = max(start, held - context_length(span) + 1)
+        first = max(start, held - span.context_length + 1)
         rows = within(reply.get("prompt_logprobs"), len(span.inputs), range(first, last), span)
         [choice] = choices(reply, 1)
         return rows | {last: after_listed(choice, [target])[target]}, held
