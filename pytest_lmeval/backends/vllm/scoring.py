@@ -8,7 +8,7 @@ other targets' rows are the prompt's own log-probabilities.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -128,22 +128,41 @@ class EngineScorer:
         def at(tokens: Tokens) -> _Ask[OwnerT]:
             return asks.setdefault(tokens, _Ask(tokens))
 
+        in_pairs = self._in_pairs(texts)
         for text in texts:
             last = len(text.span.targets) - 1
-            for place in range(last if not self._by_row else 0, last + 1):
+            by_row = self._by_row or text in in_pairs
+            for place in range(last if not by_row else 0, last + 1):
                 at(text.span.before(place)).want(text, place)
-            if last and not self._by_row:
+            if last and not by_row:
                 at(text.span.inputs).within.append(text)
-        for text in texts if not self._by_row else ():
-            if len(text.span.targets) > 1 and (blocks := self._whole_blocks(text.span)):
-                # vLLM computes logits at all tokens that such a prompt does not find in the cache, so its context is
-                # put there first, without; in whole blocks, so that nothing is computed twice.
-                context = at(text.span.inputs[:blocks])
-                if blocks == text.span.context_length:
-                    # Then the first target's row is one that the cache swallows.
-                    context.want(text, 0)
+                self._read_context(at, text)
         for tokens in sorted(asks):
             yield from _split(asks.pop(tokens))
+
+    def _read_context(self, at: Callable[[Tokens], _Ask[OwnerT]], text: _Text[OwnerT]) -> None:
+        """Put a context into the cache before its choices, in whole blocks, so that nothing is computed twice.
+
+        vLLM makes logits of all tokens that a prompt with log-probabilities does not find there.
+        """
+        blocks = self._whole_blocks(text.span)
+        if not blocks:
+            return
+        context = at(text.span.inputs[:blocks])
+        if blocks == text.span.context_length:
+            # Then the first target's row is one that the cache swallows.
+            context.want(text, 0)
+
+    def _in_pairs(self, texts: Iterable[_Text[OwnerT]]) -> set[_Text[OwnerT]]:
+        """Texts of two targets whose context another such text has.
+
+        Their first rows come with one request for the context, which costs less than logits of each prompt's tokens.
+        """
+        sharing: dict[Tokens, list[_Text[OwnerT]]] = {}
+        for text in texts:
+            if len(text.span.targets) == 2 and self._whole_blocks(text.span):
+                sharing.setdefault(text.span.before(0), []).append(text)
+        return {text for group in sharing.values() if len(group) > 1 for text in group}
 
     def _whole_blocks(self, span: Span) -> int:
         """How many tokens of the context fill blocks of the cache; none where there is no cache."""
