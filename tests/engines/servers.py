@@ -89,7 +89,7 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **_ENVIRONMENT, **environment},
+            env={**_inherited(), **_ENVIRONMENT, **environment},
             start_new_session=True,
         )
     try:
@@ -97,6 +97,11 @@ def running(
         yield
     finally:
         _stop(process)
+
+
+def _inherited() -> dict[str, str]:
+    """The environment, without the settings of an engine that may run in this process."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("VLLM_")}
 
 
 def _dying_with_us() -> Sequence[str]:
