@@ -1,4 +1,4 @@
-"""The same model in float32 on several engines gives the same numbers, and they are lm-eval's on vLLM."""
+"""The same model in float32 on three engines gives the same numbers, and they are lm-eval's on vLLM."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_lmeval.backends.protocol import Answer, GenerationAnswer, LoglikelihoodAnswer, RollingAnswer
+from pytest_lmeval.backends.protocol import Answer, Backend, GenerationAnswer, LoglikelihoodAnswer, RollingAnswer
 from pytest_lmeval.backends.registry import open_backend
 from pytest_lmeval.backends.spec import ModelSpec
 from tests.engines import lm_eval_peer
 from tests.engines.conftest import MAX_LENGTH
+from tests.engines.servers import Server
 from tests.engines.workloads import WORKLOADS, Asked
 
 # Nats, for a choice and for each token of a text. torch's float32 log_softmax over 49,152 logits on a CPU, which vLLM
@@ -31,7 +32,7 @@ TASKS = [workload.task for workload in WORKLOADS]
 # lm-eval reads the whole prompt again for each choice, so it is asked less.
 PEER_REQUESTS = {"hellaswag": 20, "arc_easy": 20, "mmlu_astronomy": 4, "lambada_openai": 20, "wikitext": 1, "gsm8k": 4}
 
-ENGINES = ("vllm",)
+ENGINES = ("vllm", "openai")
 
 Answers = Mapping[str, Sequence[Answer]]
 
@@ -77,21 +78,30 @@ def asked(shared_dir: Path) -> dict[str, Asked]:
 
 
 @pytest.fixture(scope="module")
-def run(asked: dict[str, Asked], demo_checkpoint: Path) -> Run:
+def run(asked: dict[str, Asked], demo_checkpoint: Path, vllm_server: Server) -> Run:
     """Each engine loads the model once. What runs elsewhere runs at the same time, for there are two cores."""
     here = f"{demo_checkpoint},dtype=float32"
+    served = f"{vllm_server.model},base_url={vllm_server.base_url},tokenizer={demo_checkpoint},max_length={MAX_LENGTH}"
+    # Opened before the other thread starts: two threads cannot import transformers at the same time.
+    hf_model = open_backend(ModelSpec.parse(f"hf:{here},max_length={MAX_LENGTH}"))
     with ThreadPoolExecutor(1) as elsewhere:
+        openai = elsewhere.submit(ask, f"openai:{served}", asked)
         peer = elsewhere.submit(ask_peer, demo_checkpoint, asked)
-        hf = ask(f"hf:{here},max_length={MAX_LENGTH}", asked)
+        hf = ask_all(hf_model, asked)
+        del hf_model
         before = Process.now()
         vllm = ask(f"vllm:{here},max_model_len={MAX_LENGTH},kv_cache_memory_bytes={512 * 2**20}", asked)
         after = Process.now()
-        engines = {"hf": hf, "vllm": vllm}
+        engines = {"hf": hf, "vllm": vllm, "openai": openai.result()}
         return Run(engines=engines, peer=peer.result(), before=before, after=after)
 
 
 def ask(spec: str, asked: Mapping[str, Asked]) -> Answers:
-    backend = open_backend(ModelSpec.parse(spec))
+    return ask_all(open_backend(ModelSpec.parse(spec)), asked)
+
+
+def ask_all(backend: Backend, asked: Mapping[str, Asked]) -> Answers:
+    """Ask everything of a model and close it."""
     try:
         return {task: work.answers(backend) for task, work in asked.items()}
     finally:
