@@ -212,7 +212,8 @@ class _Channel:
             self._held[asked.request.id] = asked
             self._settle(Failure(id=asked.request.id, error=reason))
         if (self._feeding or self._again) and not self._taken:
-            raise BackendError(f"{reason}; it took no request") from cause
+            told = reason if isinstance(cause, LMEvalError) else f"{reason}; it took no request"
+            raise BackendError(told) from cause
 
 
 def _failed(job: Job, failures: Sequence[Failure]) -> str:

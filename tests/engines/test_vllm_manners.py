@@ -24,11 +24,6 @@ from pytest_lmeval.backends.protocol import LoglikelihoodRequest
 from pytest_lmeval.backends.registry import open_backend
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import ModelSpecError
-from transformers import AutoTokenizer
-
-# What transformers imports with it, scikit-learn and others where they are installed, sets variables and draws numbers
-# too. That comes before any engine.
-AutoTokenizer.from_pretrained(sys.argv[1])
 
 def state():
     return {

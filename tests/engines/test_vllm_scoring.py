@@ -218,6 +218,24 @@ def test_the_stream_is_pulled_as_room_allows(engine: Any, monkeypatch: pytest.Mo
     assert len(pulled) == 40
 
 
+def test_an_idle_engine_is_not_waited_for(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One in a process of its own would never answer.
+    inner = engine._running.engine
+    step, steps = inner.llm.llm_engine.step, []
+
+    def watched() -> Any:
+        steps.append(inner.llm.llm_engine.has_unfinished_requests())
+        return step()
+
+    monkeypatch.setattr(inner.llm.llm_engine, "step", watched)
+    monkeypatch.setattr(inner, "slots", 2)
+    assert scores(engine, []) == []
+    # As many as there are slots, so that all are answered before the stream is known to have ended.
+    assert len(scores(engine, [("Lily", " went"), ("Tom", " went")])) == 2
+    assert steps
+    assert all(steps)
+
+
 def test_a_stream_that_is_dropped_leaves_nothing_behind(engine: Any) -> None:
     inner = engine._running.engine
     stream = engine._parts.scorer.score((number, Span((1, 300 + number), (400,))) for number in range(50))

@@ -336,14 +336,17 @@ class Broken(Model):
 @pytest.mark.parametrize("at_the_call", [True, False])
 @pytest.mark.parametrize(
     ("error", "message"),
-    [(RuntimeError("no device"), "RuntimeError: no device"), (BackendError("server gone"), "server gone")],
+    [
+        (RuntimeError("no device"), "RuntimeError: no device; it took no request"),
+        (BackendError("server gone"), "server gone"),
+    ],
     ids=["engine", "own"],
 )
 def test_a_backend_that_fails_at_once_is_not_asked_for_ever(error: Exception, message: str, at_the_call: bool) -> None:
     model = Broken(error, at_the_call=at_the_call)
     with pytest.raises(BackendError) as caught:
         Broker(model).answers(job("a", 2))
-    assert str(caught.value) == f"{message}; it took no request"
+    assert str(caught.value) == message
     assert caught.value.__cause__ is error
     assert model.opened == 1
 

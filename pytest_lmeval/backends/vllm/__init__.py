@@ -34,9 +34,13 @@ class VLLMOptions:
 
 
 def _open(name: str, options: VLLMOptions) -> Backend:
-    from pytest_lmeval.backends.vllm.backend import open_model
+    from pytest_lmeval.backends.vllm.pool import ENGINES
 
-    return open_model(name, options)
+    # Also around the imports: some packages draw random numbers or set variables then.
+    with ENGINES.starting():
+        from pytest_lmeval.backends.vllm.backend import open_model
+
+        return open_model(name, options)
 
 
 plugin = BackendPlugin(

@@ -68,7 +68,9 @@ class Engine:
             self._held[number] = (inbox, name)
 
     def advance(self) -> None:
-        """Take one step and hand out what it finished."""
+        """Take one step and hand out what it finished. Without requests an engine elsewhere would be waited for."""
+        if not self._held:
+            return
         for output in self.llm.llm_engine.step():
             if output.finished:
                 inbox, name = self._held.pop(output.request_id)

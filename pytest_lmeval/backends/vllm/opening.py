@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from pytest_lmeval.backends.checkpoints.explaining import first_line
 from pytest_lmeval.backends.vllm import VLLMOptions
 from pytest_lmeval.backends.vllm.pool import ENGINES, Key
-from pytest_lmeval.backends.vllm.surroundings import IMPORT_SETTINGS
 from pytest_lmeval.errors import BackendError, LMEvalError, ModelSpecError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def run_engine(name: str, options: VLLMOptions, adapter: Adapter | None) -> Runn
 
     Raises ModelSpecError for what the user can mend, BackendError otherwise.
     """
-    with ENGINES.starting(IMPORT_SETTINGS), _explained(name):
+    with _explained(name):
         settings = _settings(options)
         with _dynamo_kept():
             os.environ.update(settings)

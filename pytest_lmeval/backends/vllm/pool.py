@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,11 +36,11 @@ class Engines:
         return any(engine.in_process for engine, _ in self._open.values())
 
     @contextmanager
-    def starting(self, settings: Mapping[str, str]) -> Iterator[None]:
-        """Hold this around importing vLLM and :meth:`get` or :meth:`add`; ``settings`` are for the environment."""
+    def starting(self) -> Iterator[None]:
+        """Hold this around importing vLLM and starting an engine."""
         self._surroundings = self._surroundings or Surroundings()
         try:
-            with starting(settings, self._surroundings):
+            with starting(self._surroundings):
                 yield
         finally:
             self._leave()
@@ -79,9 +80,8 @@ class Engines:
         surroundings, self._surroundings = self._surroundings, None
         multiprocessing.active_children()  # a process that has ended stays in the table until it is asked for
         try:
-            from vllm.distributed import cleanup_dist_env_and_memory
-
-            cleanup_dist_env_and_memory()
+            if distributed := sys.modules.get("vllm.distributed"):
+                distributed.cleanup_dist_env_and_memory()
         finally:
             surroundings.restore()
 

@@ -52,12 +52,9 @@ def _put_back(environment: Mapping[str, str], concerns: Callable[[str], bool]) -
 
 
 @contextmanager
-def starting(settings: Mapping[str, str], surroundings: Surroundings) -> Iterator[None]:
-    """Hold this around importing vLLM and starting an engine; ``settings`` are environment variables for it.
-
-    Afterwards what the engine can do without is put back.
-    """
-    os.environ.update({key: value for key, value in settings.items() if key not in os.environ})
+def starting(surroundings: Surroundings) -> Iterator[None]:
+    """Hold this around importing vLLM and starting an engine; then what the engine can do without is put back."""
+    os.environ.update({key: value for key, value in IMPORT_SETTINGS.items() if key not in os.environ})
     try:
         with _voice(), _random_state(), _threads(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
