@@ -230,6 +230,14 @@ def test_a_mistake_in_a_call_is_raised_where_it_was_made() -> None:
         assert post(connection) == OK.body
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_the_end_of_the_calls_may_be_seen_after_all_results(limit: int) -> None:
+    # With as many calls as may be under way, the last results are taken before the calls are known to have ended.
+    with connected(lambda *_: OK, max_connections=limit) as (connection, _):
+        calls = [(number, lambda: connection.post("/x", {})) for number in range(3)]
+        assert sorted(number for number, _ in connection.run(iter(calls))) == [0, 1, 2]
+
+
 def test_a_call_that_waits_for_others_is_told_so() -> None:
     async def waits() -> object:
         return connection.ask(at_once)

@@ -154,7 +154,7 @@ class Connection:
     def _finished(self, stream: _Stream[K, R], *, wanted: bool) -> Iterator[tuple[K, R | CallFailed]]:
         """Wait for results, or for room where more calls are to be made, and yield what is there."""
         with self._changed:
-            while not stream.results and (wanted or not self._has_room(stream)):
+            while not stream.results and (stream.open if wanted else not self._has_room(stream)):
                 if not self._changed.wait(1.0) and not self._thread.is_alive():
                     raise BackendError(f"The connection to {self.base_url} is closed.")
             results, stream.results = stream.results, deque()
