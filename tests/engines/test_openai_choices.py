@@ -94,7 +94,7 @@ def test_letters_have_the_models_own_probabilities(vllm_server: Server, tops: To
         assert [math.exp(answer.logprob) for answer in group] == pytest.approx([*expected.values()], abs=1e-4)
         best = max(expected, key=lambda option: expected[option])
         assert [answer.is_greedy for answer in group] == [choice == best for choice in choices]
-    assert backend.info.scoring == "letters"
+    assert backend.info.scoring == ("letters-rotated" if rotate else "letters")
     coverages = _coverages(tops, rotate)
     assert backend.info.details["coverage_mean"] == pytest.approx(sum(coverages) / len(coverages), abs=1e-3)
     assert backend.info.details["coverage_min"] == pytest.approx(min(coverages), abs=1e-3)
@@ -110,7 +110,7 @@ def test_a_constrained_choice_is_one_of_the_options(vllm_server: Server, rotate:
         assert sum(answer.is_greedy for answer in group) == 1
         # Votes, one for each rotation.
         assert all(share * len(choices) == pytest.approx(round(share * len(choices))) for share in shares)
-    assert backend.info.scoring == "constrained"
+    assert backend.info.scoring == ("constrained-rotated" if rotate else "constrained")
 
 
 def test_the_structure_of_other_servers_is_understood_too(vllm_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
