@@ -22,9 +22,11 @@ from pytest_lmeval.check import Judged
 from pytest_lmeval.collection import TaskItem, describe, document_of, gate_of
 from pytest_lmeval.errors import BaselineError, UserError
 from pytest_lmeval.gate.explain import explain
-from pytest_lmeval.gate.policy import Compare, GateSyntaxError, ModelPolicy
+from pytest_lmeval.gate.policy import GateSyntaxError, ModelPolicy
+from pytest_lmeval.gate.settings import Layer, Mode
 from pytest_lmeval.gate.verdict import Verdict, judge
 from pytest_lmeval.marks import marked_task
+from pytest_lmeval.options import Stored
 from pytest_lmeval.report.rows import report_row
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
@@ -37,8 +39,8 @@ _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
 def check_baseline_file(item: TaskItem) -> None:
     """Find a baseline that cannot be used before the model has worked for it. Raises BaselineError."""
     settings = item.config.stash[SETTINGS]
-    policy = gate_of(item.target).for_model(str(settings.model))
-    if policy.compare is not Compare.OFF and not settings.update_baseline:
+    policy = gate_of(item.target).for_model(str(settings.model)).under(settings.gate.layers)
+    if policy.settings.mode is not Mode.OFF and not settings.baseline.update:
         read_baseline(_baseline_of(item))
 
 
@@ -80,11 +82,11 @@ def _with_baseline(request: pytest.FixtureRequest, item: TaskItem, result: TaskR
     item.lm_baseline_path = _baseline_of(item)
     try:
         return check_baseline(
-            baseline_assertion(request, settings.update_baseline),
+            baseline_assertion(request, settings.baseline.update is not None),
             result,
             from_result(result, _model(runner.info), environment(), datetime.date.today().isoformat()),
-            gate_of(item.target).for_model(str(settings.model)),
-            require_baseline=settings.require_baseline and not settings.update_baseline,
+            gate_of(item.target).for_model(str(settings.model)).under(settings.gate.layers),
+            require_baseline=settings.baseline.required and settings.baseline.update is None,
         )
     except GateSyntaxError as error:
         raise document_of(item.target).error(str(error), "gate") from None
@@ -92,8 +94,9 @@ def _with_baseline(request: pytest.FixtureRequest, item: TaskItem, result: TaskR
 
 def _baseline_of(item: TaskItem) -> Path:
     settings = item.config.stash[SETTINGS]
-    key = settings.baseline or baseline_key(str(settings.model))
-    return baseline_path(settings.baseline_dir, key, item.task_name)
+    against = settings.baseline.against
+    folder = against.folder if isinstance(against, Stored) else None
+    return baseline_path(folder or settings.baseline_dir / baseline_key(str(settings.model)), item.task_name)
 
 
 def _marked(item: pytest.Item, result: TaskResult) -> Verdict:
@@ -101,7 +104,7 @@ def _marked(item: pytest.Item, result: TaskResult) -> Verdict:
     marked = marked_task(item)
     assert marked is not None
     policy = marked.gate.for_model(str(item.config.stash[SETTINGS].model))
-    return judge(result, dataclasses.replace(policy, compare=Compare.OFF), None, require_baseline=False)
+    return judge(result, policy.under([Layer(mode=Mode.OFF)]), None, require_baseline=False)
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
+
+
+class Flaw(StrEnum):
+    """What is wrong with an answer apart from its content.
+
+    ``ERROR``: none came. ``NOT_A_NUMBER``: a log-probability that is none. ``EMPTY``: no text. ``REPETITION``: a text
+    that goes round in circles. ``TRUNCATED``: the token limit ended it. ``NOT_EXTRACTED``: the task's filters found no
+    answer in it.
+    """
+
+    ERROR = "error"
+    NOT_A_NUMBER = "not a number"
+    EMPTY = "empty"
+    REPETITION = "repetition"
+    TRUNCATED = "truncated"
+    NOT_EXTRACTED = "not extracted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +31,8 @@ class MetricValue:
 
     ``value`` and ``stderr`` are in the metric's own unit (accuracies between 0 and 1); ``stderr`` is None where
     no estimate exists. ``filter`` is the answer filter the metric was computed after, "none" for the default.
+    ``aggregation`` names what made one value of all documents' (``mean``, ``perplexity``, ``bleu`` …): by it the gate
+    chooses its test.
     """
 
     name: str
@@ -21,6 +41,7 @@ class MetricValue:
     stderr: float | None
     higher_is_better: bool
     n: int
+    aggregation: str = "mean"
 
     @property
     def key(self) -> str:
@@ -41,9 +62,16 @@ class ItemResult:
     of everything sent to the model for it, and of the expected answer. ``scores`` maps metric keys to per-document
     values where the metric is their mean (0 or 1 for accuracies); what other metrics are made of stands under
     ``key/numerator`` and ``key/denominator`` (perplexities: log-probability in nats, words or bytes) or
-    ``key/item`` (of F1 and Matthews correlation: 1 where right). A document that was not scored has none, nor have
-    metrics of texts (bleu, chrf, ter). ``margin`` is the log-probability of the gold choice minus that of the best
-    other, in nats, divided by the choice's length where the main metric does; None where there are no choices.
+    ``key/item`` (of F1 and Matthews correlation: 1 where right). A document that was not scored has none.
+    ``counts`` maps the keys of corpus metrics (bleu, chrf, ter, f1, mcc, perplexities) to the document's additive
+    statistics, from whose sums over documents the metric follows. ``margin`` is the log-probability of the gold choice
+    minus that of the best other, in nats, divided by the choice's length where the main metric does; None where there
+    are no choices.
+
+    ``answer`` is what came back, ``extracted`` what the main metric's filter made of a text, None where it is the same.
+    ``choice`` is the index of the chosen one of ``choices``. ``error`` says why nothing came back: such a document has
+    neither scores nor margin. ``facets`` are the document's columns by which results can be broken down, ``cluster``
+    the value of the column whose equal values belong together.
     """
 
     index: int
@@ -55,6 +83,14 @@ class ItemResult:
     prompt: str
     target: str
     answer: str
+    extracted: str | None = None
+    choice: int | None = None
+    choices: tuple[str, ...] = ()
+    flaw: Flaw | None = None
+    error: str | None = None
+    counts: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    facets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +118,14 @@ class TaskResult:
     """One evaluated task. ``n`` documents were asked out of ``total`` in the split.
 
     ``unscored`` counts, by metric key, documents that should have a value and have none; the metric is over the others.
-    ``alias`` is the name under which the task wants to be shown, None where that is its own.
+    ``alias`` is the name under which the task wants to be shown, None where that is its own. ``errors`` counts the
+    documents about which the model did not answer; they are in ``items``, with their error.
 
-    A group's aggregate is a result too: it has ``members`` (its leaf tasks) and no items of its own. ``warnings`` are
-    for people, in particular about documents that were not scored.
+    ``stopped`` says why the rest of the documents was not asked, None where all were.
+
+    A group's aggregate is a result too: it has ``members`` (its leaf tasks), their results in ``leaves`` and no items of
+    its own; ``weights`` gives the share of each leaf in a metric. ``warnings`` are for people, in particular about
+    documents that were not scored.
     """
 
     task: str
@@ -101,6 +141,10 @@ class TaskResult:
     warnings: tuple[str, ...] = ()
     unscored: Mapping[str, int] = field(default_factory=dict)
     alias: str | None = None
+    errors: int = 0
+    stopped: str | None = None
+    leaves: tuple[TaskResult, ...] = ()
+    weights: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def metric(self, key: str) -> MetricValue:
         """Find a metric by ``name`` or ``name,filter``.

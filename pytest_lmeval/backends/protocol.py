@@ -122,13 +122,15 @@ class RollingAnswer:
 class GenerationAnswer:
     """``text`` without the stop string; ``tokens`` read and generated.
 
-    ``reasoning`` is what the model wrote before the answer, where it is told apart.
+    ``reasoning`` is what the model wrote before the answer, where it is told apart. ``truncated`` tells that the limit
+    of tokens ended it, and neither a stop string nor the model.
     """
 
     id: int
     text: str
     tokens: int
     reasoning: str | None = None
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ from pytest_lmeval.baselines.files import read_baseline, read_text, write_atomic
 from pytest_lmeval.baselines.format import dumps
 from pytest_lmeval.baselines.record import Baseline
 from pytest_lmeval.errors import BaselineError, SettingsError
-from pytest_lmeval.gate.policy import Compare, ModelPolicy
+from pytest_lmeval.gate.policy import ModelPolicy
+from pytest_lmeval.gate.settings import Mode
 from pytest_lmeval.gate.verdict import Verdict, judge, recorded
 from pytest_lmeval.results import TaskResult
 
@@ -150,11 +151,11 @@ def check_baseline(
     An update writes where there is no usable file, where the runs are incomparable, where a gated metric moved
     beyond its tolerance in either direction, or where this run has documents or metrics that the file lacks.
     Else the file stays as it is: also for a run of fewer documents, which would only lose the others. With
-    ``compare: off`` no baseline is read or written.
+    ``mode: off`` no baseline is read or written.
 
     Raises BaselineError for a file that cannot be used, unless it is being replaced, or not be written.
     """
-    if policy.compare is Compare.OFF:
+    if policy.settings.mode is Mode.OFF:
         return judge(result, policy, None, require_baseline=False)
     update = assertion.update_snapshots
     location = assertion.extension.get_location(test_location=assertion.test_location, index=0)

@@ -28,9 +28,9 @@ def baseline_key(spec: str) -> str:
     return safe_name(f"{backend}-{_model_name(name)}" + (f"-peft-{_model_name(adapter[1])}" if adapter else ""))
 
 
-def baseline_path(root: Path, key: str, task: str) -> Path:
-    """Place the baseline of ``task`` for the model with this key."""
-    return root / safe_name(key) / f"{safe_name(task)}.json"
+def baseline_path(folder: Path, task: str) -> Path:
+    """Place the baseline of ``task`` in the folder of its model."""
+    return folder / f"{safe_name(task)}.json"
 
 
 def safe_name(name: str) -> str:

@@ -266,7 +266,7 @@ def _metric_changes(
 def _metric_change(
     metric: MetricValue, then: float, now: float, rule: MetricRule | None, *, gated: bool
 ) -> MetricChange:
-    given = rule.tolerance if rule else None
+    given = rule.margin.of(then) if rule and rule.margin else None
     return MetricChange(
         metric=metric.key,
         baseline=then,

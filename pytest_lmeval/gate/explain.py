@@ -15,7 +15,7 @@ SHOWN_FLIPS = 5
 SHOWN_CHARACTERS = 100
 
 # Where recording a new baseline settles the matter. A threshold is settled in the task file.
-_ACCEPTABLE = {Status.REGRESSED, Status.CHANGED, Status.IMPROVED, Status.INCOMPARABLE, Status.NO_BASELINE}
+_ACCEPTABLE = {Status.REGRESSED, Status.IMPROVED, Status.INCOMPARABLE, Status.NO_BASELINE}
 
 
 def explain(verdict: Verdict, result: TaskResult, *, command: Sequence[str] = ("pytest",)) -> str:

@@ -3,9 +3,11 @@
 ::
 
     gate:
-      acc_norm: {min: 0.28, max: 0.9, tolerance: 0.01}
+      acc_norm: {min: 0.28, max: 0.9, margin: 1pp}
       exact_match,strict-match: 0.3       # shorthand: min, or max where lower is better
-      compare: no-worse                   # or equal, or off
+      preset: quantized                   # any setting of gate/settings.py, under its own name
+      cluster: passage                    # the document column whose values belong together
+      slices: [subject, level]            # columns by which a drop is broken down
       models:                             # patterns on the model spec; the first that matches wins
         "demo": {acc_norm: {min: 0.30}}   # replaces the general entry of acc_norm
 """
@@ -14,16 +16,20 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
 from pytest_lmeval.errors import UserError
+from pytest_lmeval.gate.layers import SETTING_KEYS, SettingError, read_layer
+from pytest_lmeval.gate.margin import Margin
+from pytest_lmeval.gate.settings import Layer, Rules, resolve
 
-RULE_KEYS = ("min", "max", "tolerance")
+RULE_KEYS = ("min", "max", "margin")
+COLUMN_KEYS = ("cluster", "slices")
+OTHER_KEYS = (*SETTING_KEYS, *COLUMN_KEYS, "models")
 
 
 class GateSyntaxError(UserError, ValueError):
@@ -35,14 +41,6 @@ class GateSyntaxError(UserError, ValueError):
         super().__init__(f"{path}: {problem}")
 
 
-class Compare(StrEnum):
-    """What a difference from the baseline means."""
-
-    NO_WORSE = "no-worse"
-    EQUAL = "equal"
-    OFF = "off"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricRule:
     """The bounds of one metric, in the metric's own unit; None where the file says nothing.
@@ -52,16 +50,32 @@ class MetricRule:
 
     minimum: float | None = None
     maximum: float | None = None
-    tolerance: float | None = None
+    margin: Margin | None = None
     bare: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPolicy:
-    """The gate of one task for one model. ``rules`` maps metric keys to their bounds."""
+    """The gate of one task for one model.
+
+    ``rules`` maps metric keys to their bounds, ``layers`` are the settings of the comparison by rising force.
+    ``cluster`` and ``slices`` name columns of the documents. ``marked`` tells that the task's file has a gate.
+    """
 
     rules: Mapping[str, MetricRule] = field(default_factory=lambda: MappingProxyType({}))
-    compare: Compare = Compare.NO_WORSE
+    layers: tuple[Layer, ...] = ()
+    cluster: str | None = None
+    slices: tuple[str, ...] = ()
+    marked: bool = False
+
+    @property
+    def settings(self) -> Rules:
+        """The settings with every layer applied."""
+        return resolve(self.layers)
+
+    def under(self, layers: Iterable[Layer]) -> ModelPolicy:
+        """Put stronger settings over these: those of the run."""
+        return replace(self, layers=(*self.layers, *layers))
 
     def for_scoring(self, scoring: str | None) -> ModelPolicy:
         """Let a rule for ``acc@letters`` stand in place of that for ``acc``, which such a model does not have."""
@@ -70,7 +84,7 @@ class ModelPolicy:
         own = [key for key in self.rules if f"@{scoring}" in key]
         replaced = {key.replace(f"@{scoring}", "") for key in own}
         rules = {key: rule for key, rule in self.rules.items() if key not in replaced}
-        return ModelPolicy(rules=MappingProxyType(rules), compare=self.compare)
+        return replace(self, rules=MappingProxyType(rules))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +93,7 @@ class ModelOverride:
 
     pattern: str
     rules: Mapping[str, MetricRule]
-    compare: Compare | None = None
+    layer: Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +108,8 @@ class GatePolicy:
         override = next((m for m in self.models if fnmatchcase(spec, m.pattern)), None)
         if override is None:
             return self.general
-        return ModelPolicy(
-            rules=MappingProxyType({**self.general.rules, **override.rules}),
-            compare=override.compare or self.general.compare,
-        )
+        rules = MappingProxyType({**self.general.rules, **override.rules})
+        return replace(self.general, rules=rules).under([override.layer])
 
 
 def parse_gate(mapping: object) -> GatePolicy:
@@ -107,7 +119,13 @@ def parse_gate(mapping: object) -> GatePolicy:
     """
     data = {} if mapping is None else _mapping(mapping, "gate")
     models = _mapping(data.get("models", {}), "gate.models")
-    general = ModelPolicy(rules=_rules(data, "gate"), compare=_compare(data, "gate") or Compare.NO_WORSE)
+    general = ModelPolicy(
+        rules=_rules(data, "gate"),
+        layers=(_layer(data, "gate"),),
+        cluster=_column(data["cluster"], "gate.cluster") if "cluster" in data else None,
+        slices=_columns(data.get("slices", ()), "gate.slices"),
+        marked=mapping is not None,
+    )
     return GatePolicy(
         general=general,
         models=tuple(_override(pattern, value) for pattern, value in models.items()),
@@ -117,15 +135,37 @@ def parse_gate(mapping: object) -> GatePolicy:
 def _override(pattern: str, value: object) -> ModelOverride:
     path = f"gate.models.{pattern}"
     data = _mapping(value, path)
-    if "models" in data:
-        raise GateSyntaxError(f"{path}.models", "patterns cannot be nested")
-    return ModelOverride(pattern=pattern, rules=_rules(data, path), compare=_compare(data, path))
+    for key in ("models", *COLUMN_KEYS):
+        if key in data:
+            problem = "patterns cannot be nested" if key == "models" else "belongs to the task: set it for all models"
+            raise GateSyntaxError(f"{path}.{key}", problem)
+    return ModelOverride(pattern=pattern, rules=_rules(data, path), layer=_layer(data, path))
+
+
+def _layer(data: Mapping[str, Any], path: str) -> Layer:
+    texts = {key: data[key] for key in SETTING_KEYS if key in data}
+    try:
+        return read_layer(texts)
+    except SettingError as error:
+        raise GateSyntaxError(f"{path}.{error.key}", error.problem) from None
+
+
+def _column(value: object, path: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise GateSyntaxError(path, f"expected the name of a column of the documents, found {value!r}")
+    return value
+
+
+def _columns(value: object, path: str) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        value = [value]
+    return tuple(_column(name, path) for name in value)
 
 
 def _rules(data: Mapping[str, Any], path: str) -> Mapping[str, MetricRule]:
     rules: dict[str, MetricRule] = {}
     for key, value in data.items():
-        if key in ("compare", "models"):
+        if key in OTHER_KEYS:
             continue
         metric = _metric(key, f"{path}.{key}")
         if metric in rules:
@@ -144,21 +184,27 @@ def _metric(key: str, path: str) -> str:
 
 def _rule(value: object, path: str) -> MetricRule:
     if not isinstance(value, Mapping):
-        return MetricRule(bare=_number(value, path, "a number or a mapping of min, max, tolerance"))
+        expected = "a number, a mapping of min, max, margin, or a setting of the gate"
+        return MetricRule(bare=_number(value, path, expected))
     for key in value:
         if key not in RULE_KEYS:
             raise GateSyntaxError(f"{path}.{key}", _unknown(key, RULE_KEYS))
-    numbers = {key: _number(value[key], f"{path}.{key}", "a number") for key in RULE_KEYS if key in value}
-    rule = MetricRule(minimum=numbers.get("min"), maximum=numbers.get("max"), tolerance=numbers.get("tolerance"))
-    _check_bounds(rule, path)
+    numbers = {key: _number(value[key], f"{path}.{key}", "a number") for key in ("min", "max") if key in value}
+    rule = MetricRule(
+        minimum=numbers.get("min"),
+        maximum=numbers.get("max"),
+        margin=_margin(value["margin"], f"{path}.margin") if "margin" in value else None,
+    )
+    if rule.minimum is not None and rule.maximum is not None and rule.minimum > rule.maximum:
+        raise GateSyntaxError(path, f"min {rule.minimum:g} is above max {rule.maximum:g}")
     return rule
 
 
-def _check_bounds(rule: MetricRule, path: str) -> None:
-    if rule.minimum is not None and rule.maximum is not None and rule.minimum > rule.maximum:
-        raise GateSyntaxError(path, f"min {rule.minimum:g} is above max {rule.maximum:g}")
-    if rule.tolerance is not None and rule.tolerance < 0:
-        raise GateSyntaxError(f"{path}.tolerance", f"{rule.tolerance:g} is negative")
+def _margin(value: object, path: str) -> Margin:
+    try:
+        return Margin.parse(value)
+    except ValueError as error:
+        raise GateSyntaxError(path, str(error)) from None
 
 
 def _number(value: object, path: str, expected: str) -> float:
@@ -181,19 +227,6 @@ def _number_hint(value: object) -> str:
     except ValueError:
         number = math.nan
     return f"; YAML reads this as text, write {number!r}" if math.isfinite(number) else ""
-
-
-def _compare(data: Mapping[str, Any], path: str) -> Compare | None:
-    if "compare" not in data:
-        return None
-    value = data["compare"]
-    # A bare `off` is the boolean false to YAML 1.1.
-    if value is False:
-        return Compare.OFF
-    known = tuple(mode.value for mode in Compare)
-    if not isinstance(value, str) or value not in known:
-        raise GateSyntaxError(f"{path}.compare", _unknown(value, known, "value"))
-    return Compare(value)
 
 
 def _mapping(value: object, path: str) -> Mapping[str, Any]:

@@ -9,7 +9,8 @@ from enum import StrEnum
 from pytest_lmeval.baselines.record import Baseline
 from pytest_lmeval.gate.comparison import Comparison, MetricChange, compare
 from pytest_lmeval.gate.numbers import format_distance, format_value
-from pytest_lmeval.gate.policy import Compare, ModelPolicy
+from pytest_lmeval.gate.policy import ModelPolicy
+from pytest_lmeval.gate.settings import Mode
 from pytest_lmeval.gate.thresholds import ThresholdCheck, check_thresholds
 from pytest_lmeval.results import TaskResult
 
@@ -21,7 +22,6 @@ class Status(StrEnum):
     BELOW_THRESHOLD = "below-threshold"
     REGRESSED = "regressed"
     IMPROVED = "improved"
-    CHANGED = "changed"
     INCOMPARABLE = "incomparable"
     NO_BASELINE = "no-baseline"
     RECORDED = "recorded"
@@ -52,18 +52,18 @@ def judge(result: TaskResult, policy: ModelPolicy, baseline: Baseline | None, *,
     """Judge a result by thresholds and baseline. Raises UserError for a metric the task does not have.
 
     Without a baseline a task passes, unless one is required: a fresh checkout that lost its baselines must
-    not be green. With ``compare: off`` the baseline is not looked at.
+    not be green. With ``mode: off`` the baseline is not looked at.
     """
     policy = policy.for_scoring(result.settings.scoring)
     checks = check_thresholds(result, policy)
     failed = tuple(f"{check}" for check in checks if not check.passed)
-    if policy.compare is Compare.OFF:
+    if policy.settings.mode is Mode.OFF:
         comparison, compared = None, Verdict(status=Status.PASS, passed=True, reasons=())
     elif baseline is None:
         comparison, compared = None, _without_baseline(require_baseline)
     else:
         comparison = compare(result, baseline, policy)
-        compared = _compared(comparison, policy.compare)
+        compared = _compared(comparison)
     if failed and not compared.is_error:
         compared = Verdict(status=Status.BELOW_THRESHOLD, passed=False, reasons=(*failed, *compared.reasons))
     elif failed:
@@ -92,7 +92,7 @@ def _without_baseline(required: bool) -> Verdict:
     return Verdict(status=Status.NO_BASELINE, passed=not required, reasons=(reason,))
 
 
-def _compared(comparison: Comparison, mode: Compare) -> Verdict:
+def _compared(comparison: Comparison) -> Verdict:
     notes = tuple(_notes(comparison))
     if comparison.changed:
         reason = f"the baseline was made with other {_series(comparison)}"
@@ -101,8 +101,6 @@ def _compared(comparison: Comparison, mode: Compare) -> Verdict:
     better = tuple(_sentence(change, comparison) for change in comparison.better)
     if worse:
         return Verdict(status=Status.REGRESSED, passed=False, reasons=(*worse, *better, *notes))
-    if better and mode is Compare.EQUAL:
-        return Verdict(status=Status.CHANGED, passed=False, reasons=(*better, *notes))
     if better:
         hint = "record the better baseline with --lm-update-baseline"
         return Verdict(status=Status.IMPROVED, passed=True, reasons=(*better, hint, *notes))

@@ -23,7 +23,6 @@ _VERDICTS: dict[str, tuple[str, Mapping[str, bool]]] = {
     Status.INCOMPARABLE.value: ("INCOMPARABLE", _RED),
     Status.BELOW_THRESHOLD.value: ("BELOW", _RED),
     Status.REGRESSED.value: ("REGRESSED", _RED),
-    Status.CHANGED.value: ("CHANGED", _RED),
     Status.NO_BASELINE.value: ("NO BASELINE", _YELLOW),
     Status.IMPROVED.value: ("IMPROVED", _GREEN),
     Status.RECORDED.value: ("RECORDED", _YELLOW),

@@ -102,9 +102,19 @@ GENERATION: dict[str, str] = {
 }
 
 GATE: dict[str, str] = {
-    "compare": "What a difference from the baseline means: no-worse fails on worse, equal on any, off never.",
+    "preset": "Settings for a purpose: lossless (engine, kernel), quantized, finetune, smoke, strict, default or off.",
+    "mode": "regression fails on evidence of harm, noninferiority unless harmlessness is shown, off compares nothing.",
+    "min_effect": "A drop that is smaller is none, however certain: 0.5pp, 1%, or a number in the metric's unit.",
+    "alpha": "The rate of false alarms at which a run fails, over all its gated metrics together.",
+    "alpha_warn": "The rate at which a result is called suspect, and the level of the bound against the margin.",
+    "on_inconclusive": "What becomes of a task whose documents are too few to tell: pass, warn, fail or auto.",
+    "on_drift": "What becomes of a task whose margins moved and whose accuracy did not: pass, warn or fail.",
+    "max_error_rate": "The share of documents that may go unanswered before the task is an error.",
+    "floor": "Compare thresholds with the value (point), or with the confident side of its interval (confident).",
+    "cluster": "The column of the documents whose equal values belong together, as questions on one passage do.",
+    "slices": "Columns of the documents by which a drop is broken down.",
     "models": "Patterns on the model, as in hf:gpt2*, with a gate each; the first that matches counts.",
     "min": "The least value that passes.",
     "max": "The largest value that passes.",
-    "tolerance": "How much worse than the baseline still passes, in the metric's unit.",
+    "margin": "How much worse than the baseline is acceptable: 1pp, 2%, or a number in the metric's unit.",
 }

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from pytest_lmeval.gate.policy import RULE_KEYS, Compare
+from pytest_lmeval.gate.layers import SHARE_PATTERN
+from pytest_lmeval.gate.margin import MARGIN_PATTERN
+from pytest_lmeval.gate.settings import PRESETS, Consequence, FloorMode, Mode
 from pytest_lmeval.schema import descriptions
 from pytest_lmeval.tasks.aggregation import AGGREGATIONS
 from pytest_lmeval.tasks.filters import FILTERS
@@ -163,21 +165,52 @@ def _generation() -> Schema:
 
 
 def _gate(*, models: bool) -> Schema:
-    # A bare `off` is the boolean false to YAML 1.1.
-    modes = {"compare": {"enum": [*(mode.value for mode in Compare), False], "default": Compare.NO_WORSE.value}}
-    own = _described(modes, descriptions.GATE)
+    own = _described({**_settings(), **(_columns() if models else {})}, descriptions.GATE)
     if models:
         nested = {**_gate(models=False), "type": "object"}
         patterns = {"models": {"type": "object", "additionalProperties": nested}}
         own = {**own, **_described(patterns, descriptions.GATE)}
     else:
-        own = {**own, "models": False}
+        own = {**own, "models": False, **dict.fromkeys(_columns(), False)}
     return {"type": ["object", "null"], "properties": own, "additionalProperties": {"$ref": "#/$defs/rule"}}
 
 
+def _settings() -> dict[str, Schema]:
+    rate: Schema = {"type": ["number", "string"], "pattern": f"^{SHARE_PATTERN}$"}
+    return {
+        "preset": _one_of(PRESETS),
+        "mode": _one_of(Mode),
+        "margin": _margin(),
+        "min_effect": _margin(),
+        "alpha": rate,
+        "alpha_warn": rate,
+        "on_inconclusive": _one_of(Consequence),
+        "on_drift": _one_of(Consequence),
+        "max_error_rate": rate,
+        "floor": _one_of(FloorMode),
+    }
+
+
+def _one_of(names: Iterable[str]) -> Schema:
+    known = [str(name) for name in names]
+    # A bare `off` is the boolean false to YAML 1.1.
+    return {"enum": [*known, *([False] if "off" in known else [])]}
+
+
+def _margin() -> Schema:
+    return {"type": ["number", "string"], "minimum": 0, "pattern": f"^{MARGIN_PATTERN}$"}
+
+
+def _columns() -> dict[str, Schema]:
+    return {
+        "cluster": {"type": "string", "minLength": 1},
+        "slices": {"type": ["string", "array"], "items": {"type": "string", "minLength": 1}},
+    }
+
+
 def _rule() -> Schema:
-    bounds = _described({key: {"type": "number"} for key in RULE_KEYS}, descriptions.GATE)
-    bounds["tolerance"] = {**bounds["tolerance"], "minimum": 0}
+    numbers: dict[str, Schema] = {"min": {"type": "number"}, "max": {"type": "number"}, "margin": _margin()}
+    bounds = _described(numbers, descriptions.GATE)
     bare = "A number is the least value that passes, or the largest where lower is better."
     return {"description": bare, **_closed(bounds), "type": ["number", "object"]}
 

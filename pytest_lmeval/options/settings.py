@@ -1,15 +1,11 @@
-"""Command line, environment and ini to one frozen :class:`Settings`.
-
-Each option ``--lm-name`` is also the ini key ``lm_name`` and the environment variable ``PYTEST_LMEVAL_NAME``.
-The command line wins over the environment, the environment over the ini file.
-"""
+"""Every option and ini key: how they are registered and read."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,50 +14,32 @@ import pytest
 
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import SettingsError
+from pytest_lmeval.options.baseline import BASELINE_OPTIONS, BaselineSettings, read_baseline_settings
+from pytest_lmeval.options.gate import GATE_OPTIONS, GateSettings, read_gate_settings
+from pytest_lmeval.options.option import Option, boolean, integer
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions, PromptOptions
 from pytest_lmeval.tasks.sources import SOURCE_NAMES
 
-_TRUE = ("1", "true", "yes", "on")
-_FALSE = ("", "0", "false", "no", "off")
 _NUMBERS = {"temperature", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Option:
-    name: str
-    metavar: str | None
-    help: str
-
-    @property
-    def flag(self) -> str:
-        return f"--lm-{self.name}"
-
-    @property
-    def ini(self) -> str:
-        return f"lm_{self.name.replace('-', '_')}"
-
-    @property
-    def variable(self) -> str:
-        return f"PYTEST_LMEVAL_{self.name.replace('-', '_').upper()}"
-
-
 _OPTIONS = (
-    _Option("model", "BACKEND:NAME[,key=value…]", "model under test, for example hf:gpt2 or demo"),
-    _Option("tasks", "NAME[,NAME…]", "add tasks by name, tag or pattern (arc_*): yours, built-in, or lm-eval's"),
-    _Option("limit", "N|10%|first:N", "ask a seeded random sample of N documents (or a share) of each task"),
-    _Option("num-fewshot", "K", "few-shot examples per prompt, for tasks that do not fix it at 0"),
-    _Option("gen-kwargs", "key=value[,…]", "override generation settings of the tasks (also as a JSON object)"),
-    _Option("chat-template", None, "ask in conversations, rendered by the model's own chat template"),
-    _Option("system", "TEXT", "system instruction before every prompt"),
-    _Option("fewshot-multiturn", "true|false", "in conversations, examples are turns of their own (default true)"),
-    _Option("metadata", "key=value[,…]", "arguments for tasks that make their own dataset (also as a JSON object)"),
-    _Option("unsafe-code", None, "consent to run code that the model writes, for tasks with unsafe_code: true"),
-    _Option("seed", "N", f"seed of samples, few-shot draws and sampling (default {DEFAULT_SEED})"),
-    _Option("data-dir", "DIR", "local datasets: DIR/<hub id>/<config or default>/<split>.jsonl or .parquet"),
-    _Option("baseline", "NAME", "compare with (and write) baselines/NAME instead of the model's own folder"),
-    _Option("update-baseline", None, "write the baselines of the tasks that run"),
-    _Option("report", "json:PATH", "write a machine-readable report; may be given several times"),
+    Option("model", "BACKEND:NAME[,key=value…]", "model under test, for example hf:gpt2 or demo"),
+    Option("tasks", "NAME[,NAME…]", "add tasks by name, tag or pattern (arc_*): yours, built-in, or lm-eval's"),
+    Option("limit", "N|10%|first:N", "ask a seeded random sample of N documents (or a share) of each task"),
+    Option("num-fewshot", "K", "few-shot examples per prompt, for tasks that do not fix it at 0"),
+    Option("gen-kwargs", "key=value[,…]", "override generation settings of the tasks (also as a JSON object)"),
+    Option("chat-template", None, "ask in conversations, rendered by the model's own chat template"),
+    Option("system", "TEXT", "system instruction before every prompt"),
+    Option("fewshot-multiturn", "true|false", "in conversations, examples are turns of their own (default true)"),
+    Option("metadata", "key=value[,…]", "arguments for tasks that make their own dataset (also as a JSON object)"),
+    Option("unsafe-code", None, "consent to run code that the model writes, for tasks with unsafe_code: true"),
+    Option("seed", "N", f"seed of samples, few-shot draws and sampling (default {DEFAULT_SEED})"),
+    Option("data-dir", "DIR", "local datasets: DIR/<hub id>/<config or default>/<split>.jsonl or .parquet"),
+    *BASELINE_OPTIONS,
+    *GATE_OPTIONS,
+    Option("report", "json:PATH", "write a machine-readable report; may be given several times"),
 )
 
 
@@ -82,9 +60,8 @@ class Settings:
     task_paths: tuple[Path, ...]
     task_sources: tuple[str, ...]
     baseline_dir: Path
-    baseline: str | None
-    update_baseline: bool
-    require_baseline: bool
+    baseline: BaselineSettings
+    gate: GateSettings
     evaluation: EvaluationOptions
     reports: tuple[ReportTarget, ...] = field(default=())
 
@@ -96,6 +73,16 @@ def add_options(parser: pytest.Parser) -> None:
         destination = option.ini
         if option.metavar is None:
             group.addoption(option.flag, action="store_true", default=None, dest=destination, help=option.help)
+        elif option.bare is not None:
+            group.addoption(
+                option.flag,
+                nargs="?",
+                const=option.bare,
+                default=None,
+                dest=destination,
+                metavar=option.metavar,
+                help=option.help,
+            )
         else:
             action = "append" if option.name == "report" else "store"
             group.addoption(
@@ -109,6 +96,12 @@ def add_options(parser: pytest.Parser) -> None:
         dest="lm_preview",
         metavar="TASK[:N]",
         help="print what a task (a name or a file) asks about N documents (default 3), without a model; run no tests",
+    )
+    group.addoption(
+        "--lm-plan",
+        action="store_true",
+        dest="lm_plan",
+        help="print what the run would ask (documents, tokens, time, smallest detectable drop) and run no tests",
     )
     group.addoption(
         "--lm-list",
@@ -140,22 +133,23 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         task_paths=tuple(Path(p) for p in config.getini("lm_task_paths") or [root / "tasks"]),
         task_sources=_sources(config),
         baseline_dir=root / str(config.getini("lm_baseline_dir")),
-        baseline=given["baseline"] or None,
-        update_baseline=_boolean("update-baseline", given["update-baseline"]),
-        require_baseline=environment.get("CI", "").lower() not in _FALSE,
+        baseline=read_baseline_settings(
+            given, environment, root=root / str(config.getini("lm_baseline_dir")), invoked=config.invocation_params.dir
+        ),
+        gate=read_gate_settings(given, [dict(_said(config, source, environment)) for source in _SOURCES]),
         evaluation=EvaluationOptions(
             limit=Limit.parse(given["limit"], where="--lm-limit") if given["limit"] else None,
-            num_fewshot=_integer("num-fewshot", given["num-fewshot"]),
+            num_fewshot=integer("num-fewshot", given["num-fewshot"]),
             generation_kwargs=_generation(given["gen-kwargs"]),
-            seed=DEFAULT_SEED if not given["seed"] else _integer("seed", given["seed"]) or 0,
+            seed=DEFAULT_SEED if not given["seed"] else integer("seed", given["seed"]) or 0,
             data_dir=data_dir,
             prompt=PromptOptions(
                 system=given["system"] or "",
-                chat_template=_boolean("chat-template", given["chat-template"]),
-                multiturn=_boolean("fewshot-multiturn", given["fewshot-multiturn"] or "true"),
+                chat_template=boolean("chat-template", given["chat-template"]),
+                multiturn=boolean("fewshot-multiturn", given["fewshot-multiturn"] or "true"),
             ),
             metadata=_model_arguments(model) | parse_pairs("metadata", given["metadata"]),
-            unsafe_code=_boolean("unsafe-code", given["unsafe-code"]),
+            unsafe_code=boolean("unsafe-code", given["unsafe-code"]),
         ),
         reports=tuple(_report(config, text) for text in given["report"] or ()),
     )
@@ -195,7 +189,7 @@ def _model_arguments(model: ModelSpec | None) -> dict[str, Any]:
     return {"pretrained": model.name, **model.arguments} if model is not None and model.name else {}
 
 
-def _given(config: pytest.Config, option: _Option, environment: Mapping[str, str]) -> Any:
+def _given(config: pytest.Config, option: Option, environment: Mapping[str, str]) -> Any:
     value = config.getoption(option.ini)
     if value is None:
         value = environment.get(option.variable) or _from_ini(config, option) or None
@@ -204,7 +198,21 @@ def _given(config: pytest.Config, option: _Option, environment: Mapping[str, str
     return value
 
 
-def _from_ini(config: pytest.Config, option: _Option) -> Any:
+_SOURCES = ("ini", "environment", "command line")
+
+
+def _said(config: pytest.Config, source: str, environment: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Give the gate's options as one source has them: a stronger source's preset replaces a weaker one's keys."""
+    for option in GATE_OPTIONS:
+        if source == "ini":
+            yield option.name, config.getini(option.ini)
+        elif source == "environment":
+            yield option.name, environment.get(option.variable)
+        else:
+            yield option.name, config.getoption(option.ini)
+
+
+def _from_ini(config: pytest.Config, option: Option) -> Any:
     """The ini file's value; paths in it start at the project's root, wherever the run was started."""
     value = config.getini(option.ini)
     if not value or option.name not in ("data-dir", "report"):
@@ -232,21 +240,6 @@ def _sources(config: pytest.Config) -> tuple[str, ...]:
 
 def _path(config: pytest.Config, text: str | None) -> Path | None:
     return None if not text else (config.invocation_params.dir / Path(text).expanduser())
-
-
-def _integer(name: str, text: str | None) -> int | None:
-    if not text:
-        return None
-    if not re.fullmatch(r"\d{1,18}", text.strip()):
-        raise SettingsError(f"--lm-{name}={text}: expected a whole number")
-    return int(text)
-
-
-def _boolean(name: str, value: Any) -> bool:
-    text = str(value if value is not None else "").lower()
-    if text not in (*_TRUE, *_FALSE):
-        raise SettingsError(f"--lm-{name}={value}: expected true or false")
-    return text in _TRUE
 
 
 def _report(config: pytest.Config, text: str) -> ReportTarget:
