@@ -123,9 +123,9 @@ class TaskResult:
 
     ``stopped`` says why the rest of the documents was not asked, None where all were.
 
-    A group's aggregate is a result too: it has ``members`` (its leaf tasks), their results in ``leaves`` and no items of
-    its own; ``weights`` gives the share of each leaf in a metric. ``warnings`` are for people, in particular about
-    documents that were not scored.
+    A group's aggregate is a result too: it has ``members`` (its leaf tasks), their results in ``leaves`` and no items
+    of its own; ``weights`` gives the share of each leaf in a metric, 0 for one that lacks it. ``warnings`` are for
+    people, in particular about documents that were not scored.
     """
 
     task: str

@@ -5,27 +5,58 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from pytest_lmeval.baselines.codec import ItemKey, item_key, margin_code, margin_of, round_value
 from pytest_lmeval.baselines.plain import plain
-from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings
+from pytest_lmeval.results import Flaw, ItemResult, MetricValue, TaskResult, TaskSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineItem:
     """One document of the recorded run.
 
-    ``index`` is its position in the split, ``key`` its content in brief. ``margin`` (nats) is quantised to one
-    byte, ``scores`` are exact where they are 0 or 1 and else rounded to six significant digits.
+    ``index`` is its position in the split, ``key`` its content in brief. ``scores`` are exact where they are 0 or 1 and
+    else rounded to six significant digits. The other fields are those of ItemResult; of texts the beginning is kept.
     """
 
     index: int
     key: ItemKey
     margin: float | None
     scores: Mapping[str, float]
+    answer: str | None = None
+    extracted: str | None = None
+    choice: int | None = None
+    flaw: Flaw | None = None
+    counts: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """How much answers vary where nothing changed: ``scores`` of the main metric, that of the recorded run first.
+
+    ``flips`` counts, for each further run, the documents that the main metric judged otherwise than in the recorded
+    run, of ``n``. ``margin_mean`` and ``margin_p95`` are of the absolute differences of margins (nats) between the
+    recorded and the further runs; None where there are no margins.
+    """
+
+    n: int
+    scores: tuple[float, ...]
+    flips: tuple[int, ...]
+    margin_mean: float | None
+    margin_p95: float | None
+
+    @property
+    def runs(self) -> int:
+        """How many further runs there were."""
+        return len(self.flips)
+
+    @property
+    def flip_rate(self) -> float:
+        """Mean share of documents that were judged otherwise."""
+        return sum(self.flips) / (self.n * self.runs) if self.n and self.runs else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +73,8 @@ class Baseline:
     """What a run of a task answered and where it came from.
 
     ``model`` holds the fields of ModelInfo, ``environment`` package versions, python and platform, ``created``
-    a date in ISO 8601; all three are for people, nothing is decided by them.
+    a date in ISO 8601; all three are for people, nothing is decided by them. ``noise`` is what further runs of the
+    same model showed, None where there were none. ``published`` names the source of scores without documents.
     """
 
     task: str
@@ -57,6 +89,8 @@ class Baseline:
     members: tuple[str, ...]
     model: Mapping[str, Any]
     environment: Mapping[str, Any]
+    noise: Noise | None = None
+    published: str | None = None
 
     def metric(self, key: str) -> MetricValue | None:
         """Find a metric by its exact key."""

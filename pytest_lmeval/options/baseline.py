@@ -81,8 +81,8 @@ def read_baseline_settings(
     force = boolean("force", given["force"])
     if update is not None and in_ci and not force:
         raise SettingsError(
-            "--lm-update-baseline: refused under CI, where it would accept whatever it is shown. Record on your machine "
-            "and commit the file, or add --lm-force"
+            "--lm-update-baseline: refused under CI, where it would accept whatever it is shown. Record on your "
+            "machine and commit the file, or add --lm-force"
         )
     calibrate = integer("calibrate", given["calibrate"]) or 0
     if calibrate and update is None:
