@@ -8,7 +8,7 @@ the rest unasked. Same jobs, same stream: deterministic, no threads, no timers.
 from __future__ import annotations
 
 import itertools
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -88,19 +88,15 @@ class Broker:
         for job in jobs:
             self._channels[job.operation].waiting.append(job)
 
-    def answers(self, job: Job) -> list[Answer]:
-        """Run the model until every request of ``job`` is answered; return the answers in request order.
+    def answers(self, job: Job) -> list[Answer | Failure]:
+        """Run the model until every request of ``job`` is answered or has failed; return that in request order.
 
-        Raises what went wrong while the job's requests were built, and BackendError where requests failed.
+        Raises what went wrong while the job's requests were built, and BackendError where the model takes none.
         """
         self._channels[job.operation].run(job)
         if job.error is not None:
             raise job.error
-        answers = [job.answers[position] for position in range(job.asked)]
-        failures = [answer for answer in answers if isinstance(answer, Failure)]
-        if failures:
-            raise BackendError(_failed(job, failures)) from job.cause
-        return [answer for answer in answers if not isinstance(answer, Failure)]
+        return [job.answers[position] for position in range(job.asked)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,18 +210,3 @@ class _Channel:
         if (self._feeding or self._again) and not self._taken:
             told = reason if isinstance(cause, LMEvalError) else f"{reason}; it took no request"
             raise BackendError(told) from cause
-
-
-def _failed(job: Job, failures: Sequence[Failure]) -> str:
-    reasons = list(dict.fromkeys(failure.error for failure in failures))
-    shown = "\n".join(f"  {reason}" for reason in reasons[:3])
-    more = f"\n  … and {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
-    return f"{job.name}: {len(failures)} of {job.asked} requests were not answered{_kinds(failures)}:\n{shown}{more}"
-
-
-def _kinds(failures: Sequence[Failure]) -> str:
-    """Count those that the model or its provider did not want to answer: that is no trouble of the network's."""
-    counts: Counter[str] = Counter(failure.kind for failure in failures)
-    others = {"refused": "refused by the model", "filtered": "filtered by its provider"}
-    told = [f"{counts[kind]} {text}" for kind, text in others.items() if counts[kind]]
-    return f" ({', '.join(told)})" if told else ""

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_lmeval.collection import TaskItem
 from pytest_lmeval.errors import SettingsError
-from pytest_lmeval.judging import add_row, check_baseline_file
+from pytest_lmeval.judging import add_row, check_baseline_file, check_errors
 from pytest_lmeval.marks import find_task, marked_task, override
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
@@ -44,6 +44,7 @@ def evaluate_named(
     config = request.config
     options = override(config.stash[SETTINGS].evaluation, **changes)
     result = _evaluate(request.node, runner, find_task(config.stash[CATALOGUE], task), options)
+    check_errors(request.node, result)
     add_row(request.node, result)
     return EvaluationResult(result)
 

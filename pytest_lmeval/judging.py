@@ -20,9 +20,10 @@ from pytest_lmeval.baselines.location import baseline_key, baseline_path
 from pytest_lmeval.baselines.record import from_result
 from pytest_lmeval.check import Judged
 from pytest_lmeval.collection import TaskItem, describe, document_of, gate_of
-from pytest_lmeval.errors import BaselineError, UserError
+from pytest_lmeval.errors import BackendError, BaselineError, UserError
 from pytest_lmeval.gate.explain import explain
-from pytest_lmeval.gate.policy import GateSyntaxError, ModelPolicy
+from pytest_lmeval.gate.missing import too_many_errors
+from pytest_lmeval.gate.policy import GatePolicy, GateSyntaxError, ModelPolicy
 from pytest_lmeval.gate.settings import Layer, Mode
 from pytest_lmeval.gate.verdict import Verdict, judge
 from pytest_lmeval.marks import marked_task
@@ -39,14 +40,17 @@ _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
 def check_baseline_file(item: TaskItem) -> None:
     """Find a baseline that cannot be used before the model has worked for it. Raises BaselineError."""
     settings = item.config.stash[SETTINGS]
-    policy = gate_of(item.target).for_model(str(settings.model)).under(settings.gate.layers)
-    if policy.settings.mode is not Mode.OFF and not settings.baseline.update:
+    if _policy(item).settings.mode is not Mode.OFF and not settings.baseline.update:
         read_baseline(_baseline_of(item))
 
 
 def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runner) -> Judged:
-    """Judge the result of a benchmark item or a marked test. Raises BaselineError where it cannot be judged."""
+    """Judge the result of a benchmark item or a marked test.
+
+    Raises BaselineError where it cannot be judged, BackendError where too many documents were not answered.
+    """
     item = request.node
+    check_errors(item, result)
     try:
         verdict = _with_baseline(request, item, result, runner) if isinstance(item, TaskItem) else _marked(item, result)
     except UserError as error:
@@ -60,6 +64,14 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
     if verdict.is_error:
         raise BaselineError(text)
     return Judged(passed=verdict.passed, explanation=text)
+
+
+def check_errors(item: pytest.Item, result: TaskResult) -> None:
+    """Raise BackendError, and show the result as an error, where too many documents were not answered."""
+    told = too_many_errors(result, _policy(item).settings.max_error_rate)
+    if told is not None:
+        add_row(item, result, changes={"verdict": "error", "passed": False, "reason": told})
+        raise BackendError(told)
 
 
 def add_row(
@@ -85,7 +97,7 @@ def _with_baseline(request: pytest.FixtureRequest, item: TaskItem, result: TaskR
             baseline_assertion(request, settings.baseline.update is not None),
             result,
             from_result(result, _model(runner.info), environment(), datetime.date.today().isoformat()),
-            gate_of(item.target).for_model(str(settings.model)).under(settings.gate.layers),
+            _policy(item),
             require_baseline=settings.baseline.required and settings.baseline.update is None,
         )
     except GateSyntaxError as error:
@@ -101,10 +113,15 @@ def _baseline_of(item: TaskItem) -> Path:
 
 def _marked(item: pytest.Item, result: TaskResult) -> Verdict:
     """A Python test has thresholds and no baseline: two tests may ask one task in different ways."""
-    marked = marked_task(item)
-    assert marked is not None
-    policy = marked.gate.for_model(str(item.config.stash[SETTINGS].model))
-    return judge(result, policy.under([Layer(mode=Mode.OFF)]), None, require_baseline=False)
+    return judge(result, _policy(item).under([Layer(mode=Mode.OFF)]), None, require_baseline=False)
+
+
+def _policy(item: pytest.Item) -> ModelPolicy:
+    """The gate of the item's task, or of the task that its mark names, under the run's settings."""
+    settings = item.config.stash[SETTINGS]
+    marked = None if isinstance(item, TaskItem) else marked_task(item)
+    gate = gate_of(item.target) if isinstance(item, TaskItem) else marked.gate if marked else GatePolicy()
+    return gate.for_model(str(settings.model)).under(settings.gate.layers)
 
 
 def _model(info: ModelInfo) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pytest_lmeval.backends.protocol import LOG_LIKELIHOOD, Answer, Backend, ModelInfo, Request
@@ -17,6 +18,7 @@ from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.other_scores import under
 from pytest_lmeval.tasks.python_tasks import PythonEvaluation
 from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.unanswered import all_answered
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Runner:
     def evaluate(self, spec: TaskSpec, options: EvaluationOptions, scope: str = "") -> TaskResult:
         """Return the task's result; asked again with the same options, the same result.
 
-        Raises UserError for mistakes in the task or its data, BackendError where the model failed.
+        Raises UserError for mistakes in the task or its data, BackendError where the model answered about no document.
         """
         key = _key(spec, options)
         if key not in self._results and spec.python_class is not None:
@@ -72,9 +74,12 @@ class Runner:
         return aggregate(group, [self.evaluate(leaf, options, scope) for leaf in group.leaves()])
 
     def ask(self, operation: str, requests: Callable[[Iterator[int]], Sequence[Request]], name: str) -> list[Answer]:
-        """Ask the model directly; ``requests`` makes them from an iterator of ids."""
+        """Ask the model directly; ``requests`` makes them from an iterator of ids.
+
+        Raises BackendError where one was not answered.
+        """
         job = Job(name=name, operation=operation, open=lambda: _Fixed(requests))
-        return self.broker.answers(job)
+        return all_answered(name, self.broker.answers(job), job.cause)
 
     @property
     def broker(self) -> Broker:
@@ -123,7 +128,8 @@ class Runner:
         job.prepare()
         answers = self.broker.answers(job)
         assert isinstance(job.source, Evaluation)
-        return self._named(job.source.score(answers, seconds=time.perf_counter() - started))
+        with _caused_by(job):
+            return self._named(job.source.score(answers, seconds=time.perf_counter() - started))
 
     def _run_python(self, spec: TaskSpec, options: EvaluationOptions, scope: str) -> TaskResult:
         started = time.perf_counter()
@@ -133,7 +139,8 @@ class Runner:
             for operation, part in evaluation.parts.items()
         ]
         answers = {job.operation: self.broker.answers(job) for job in jobs}
-        return self._named(evaluation.score(answers, seconds=time.perf_counter() - started))
+        with _caused_by(*jobs):
+            return self._named(evaluation.score(answers, seconds=time.perf_counter() - started))
 
     def _named(self, result: TaskResult) -> TaskResult:
         """Name the metrics after what this model gives in place of log-likelihoods, if it does."""
@@ -157,6 +164,15 @@ class _Fixed:
 
     def requests(self, ids: Iterator[int]) -> Iterator[Request]:
         yield from self.make(ids)
+
+
+@contextmanager
+def _caused_by(*jobs: Job) -> Iterator[None]:
+    """Chain a failure of the model's to what broke it, for ``--full-trace``."""
+    try:
+        yield
+    except BackendError as error:
+        raise error from next((job.cause for job in jobs if job.cause is not None), None)
 
 
 def _operation(output_type: str) -> str:

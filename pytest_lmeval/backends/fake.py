@@ -11,6 +11,7 @@ functions as text, ``role: content`` a message.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -54,8 +55,9 @@ class FakeBackend:
     """Answers by function, else by hash.
 
     ``loglikelihood`` gets context and continuation and returns nats, or nats and whether it is greedy;
-    ``generate`` gets context and settings and returns text, which is cut at the stop strings here;
-    ``rolling`` gets a text and returns nats. An exception in one of them is that request's failure.
+    ``generate`` gets context and settings and returns text, which is cut at the stop strings and after
+    ``max_tokens`` words here; ``rolling`` gets a text and returns nats. An exception in one of them is that
+    request's failure.
     """
 
     def __init__(
@@ -139,7 +141,9 @@ class FakeBackend:
         text = self._generate(context, request.settings)
         for stop in request.settings.until:
             text = text.split(stop, 1)[0] if stop else text
-        return GenerationAnswer(id=request.id, text=text, tokens=_words(context) + _words(text))
+        kept = _first_words(text, request.settings.max_tokens)
+        tokens = _words(context) + _words(kept)
+        return GenerationAnswer(id=request.id, text=kept, tokens=tokens, truncated=kept != text)
 
     def _hashed_loglikelihood(self, context: str, continuation: str) -> tuple[float, bool]:
         value = self._hash("score", context, continuation)
@@ -149,7 +153,7 @@ class FakeBackend:
         return -(self._hash("rolling", text) % 10_000) / 10_000 * len(text)
 
     def _hashed_text(self, context: str, settings: GenerationSettings) -> str:
-        length = min(settings.max_tokens, 1 + self._hash("length", context) % 8)
+        length = 1 + self._hash("length", context) % 8
         return "".join(" " + WORDS[self._hash("word", context, str(i)) % len(WORDS)] for i in range(length))
 
     def _hash(self, *parts: str) -> int:
@@ -169,6 +173,12 @@ def _content(request: Request) -> tuple[str, ...]:
 
 def _words(text: str) -> int:
     return len(text.split())
+
+
+def _first_words(text: str, most: int) -> str:
+    """Return the text up to the end of its word number ``most``; all of it where it has no more."""
+    ends = [match.end() for match in islice(re.finditer(r"\S+", text), most + 1)]
+    return text if len(ends) <= most else text[: ends[most - 1]] if most > 0 else ""
 
 
 def _open(name: str, options: FakeOptions) -> FakeBackend:

@@ -85,15 +85,32 @@ def unscored(metrics: Metrics, filter_name: str, rows: Sequence[Row], indices: S
                 yield f"{_count(gaps, rows)} not scored by {key}, which is over the others (first: document {gaps[0]})"
 
 
-def counts_of_unscored(metrics: Metrics, filter_name: str, rows: Sequence[Row]) -> dict[str, int]:
-    """Count the documents without a value by metric key, where there are any."""
+def unscored_by_metric(
+    metrics: Metrics, rows: Mapping[str, Sequence[Row]], found: Sequence[MetricValue], errors: int
+) -> dict[str, int]:
+    """Count the documents without a value by metric key, where there are any.
+
+    ``rows`` are those of the answered documents, by filter; ``errors`` documents were not, and lack every metric.
+    """
+    counts = dict.fromkeys((metric.key for metric in found), errors)
+    for filter_name, column in rows.items():
+        for key, count in _gaps(metrics, filter_name, column):
+            counts[key] = errors + count
+    return {key: count for key, count in counts.items() if count}
+
+
+def _gaps(metrics: Metrics, filter_name: str, rows: Sequence[Row]) -> Iterator[tuple[str, int]]:
     empty = sum(not row for row in rows)
-    counts = {}
     for name in dict.fromkeys(name for row in rows for name in row):
         reported = metrics.metric(name).aggregation.gaps is Gaps.REPORTED
         gaps = sum(name in row and is_gap(row[name]) for row in rows) if reported else 0
-        counts[metric_key(name, filter_name)] = empty + gaps
-    return {key: count for key, count in counts.items() if count}
+        yield metric_key(name, filter_name), empty + gaps
+
+
+def main_metric(spec: TaskSpec, metrics: Sequence[MetricValue]) -> MetricValue:
+    """The first that ``gate:`` names, else the one the field quotes (acc_norm, acc), else the first of the file."""
+    by_key = {metric.key: metric for metric in metrics}
+    return next((by_key[key] for key in (*(spec.gate or ()), "acc_norm", "acc") if key in by_key), metrics[0])
 
 
 def _count(some: Sequence[int], rows: Sequence[Row]) -> str:

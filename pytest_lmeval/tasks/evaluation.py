@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_lmeval.backends.protocol import (
-    Answer,
-    GenerationAnswer,
-    LoglikelihoodAnswer,
-    Request,
-)
-from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings, metric_key
+from pytest_lmeval.backends.protocol import Answer, Failure, Request
+from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
 from pytest_lmeval.tasks import filters
-from pytest_lmeval.tasks.aggregating import aggregated, counts_of_unscored, unreported, unscored
-from pytest_lmeval.tasks.aggregation import is_gap
+from pytest_lmeval.tasks.aggregating import aggregated, main_metric, unreported, unscored, unscored_by_metric
 from pytest_lmeval.tasks.consent import check_consent, code_allowed
 from pytest_lmeval.tasks.datasets import TaskDatasets
 from pytest_lmeval.tasks.documents import DocumentStore
+from pytest_lmeval.tasks.facets import Columns
 from pytest_lmeval.tasks.fewshot import draw
 from pytest_lmeval.tasks.gate_metrics import check_gate_metrics
 from pytest_lmeval.tasks.generation import effective_kwargs, generation_settings
+from pytest_lmeval.tasks.items import Items, Scored
 from pytest_lmeval.tasks.metrics import metrics_of
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.prompts import Shot
 from pytest_lmeval.tasks.questions import Interview, Interviewer, Question, TaskShape
-from pytest_lmeval.tasks.scoring import Scorer, gold_indices, margin, per_character
+from pytest_lmeval.tasks.replies import Reply, by_question, left_out, scorable, tokens
+from pytest_lmeval.tasks.scoring import Scorer
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.task_hash import task_hash
 from pytest_lmeval.tasks.templates import FieldReader, explain
@@ -47,6 +44,7 @@ class Evaluation:
             self._metrics = metrics_of(spec)
             self._pipelines = filters.pipelines(spec)
         check_gate_metrics(spec, self._metrics, self._pipelines)
+        self._columns = Columns.of(spec, documents.columns, self._documents[0])
         reader = FieldReader(documents.columns, has_choices=spec.doc_to_choice is not None)
         self._shape = self._shape_of(reader)
         self._scorer = Scorer(spec, self._shape, self._metrics)
@@ -112,40 +110,45 @@ class Evaluation:
                 raise explain(self.spec.document, "prompt", error, document) from error
             yield Interview(document, shots, question, tuple(requests))
 
-    def score(self, answers: Sequence[Answer], *, seconds: float = 0.0) -> TaskResult:
-        """Score the answers to all requests, given in the order of the requests."""
-        responses = [_response(answer) for answer in answers]
-        grouped = self._by_question(responses)
-        documents = [self._documents[q.index] for q in self._questions]
+    def score(self, answers: Sequence[Answer | Failure], *, seconds: float = 0.0) -> TaskResult:
+        """Score the answers to all requests, given in the order of the requests.
+
+        Documents with a failure are left out of every metric. Raises BackendError where all are.
+        """
+        replies = by_question(self._questions, answers, self.spec.repeats)
+        good = scorable(self.spec.task, replies)
+        documents = {reply.question.index: self._documents[reply.question.index] for reply in replies}
         with code_allowed(self.spec, self._options):
-            scored = {name: self._scored(pipeline, grouped, documents) for name, pipeline in self._pipelines.items()}
-            metrics = [m for name, rows in scored.items() for m in aggregated(self.spec, self._scorer, name, rows)]
-        warnings = tuple(self._warnings(scored, metrics))
-        main = _main_metric(self.spec, metrics)
+            scored = self._scored_by_filter(good, [documents[reply.question.index] for reply in good])
+            metrics = [m for name, one in scored.items() for m in aggregated(self.spec, self._scorer, name, one.rows)]
+        warnings = (*left_out(replies), *self._warnings(good, scored, metrics))
+        main = main_metric(self.spec, metrics)
+        items = Items(self.spec, self._scorer, main).make(replies, scored, self._columns, [*documents.values()])
         return TaskResult(
             task=self.spec.task,
-            n=len(self._questions),
+            n=len(replies),
             total=len(self._documents),
             metrics=tuple(metrics),
-            main_metric=main,
-            items=tuple(self._items(scored, grouped, main)),
+            main_metric=main.key,
+            items=tuple(items),
             settings=self.settings,
-            tokens=sum(answer.tokens for answer in answers),
+            tokens=tokens(answers),
             seconds=seconds,
             warnings=warnings,
-            unscored={
-                key: count
-                for name, rows in scored.items()
-                for key, count in counts_of_unscored(self._scorer, name, rows).items()
-            },
+            unscored=unscored_by_metric(
+                self._scorer, {name: one.rows for name, one in scored.items()}, metrics, len(replies) - len(good)
+            ),
             alias=self.spec.task_alias,
+            errors=len(replies) - len(good),
         )
 
-    def _warnings(self, scored: Mapping[str, list[dict[str, Any]]], metrics: Sequence[MetricValue]) -> Iterator[str]:
-        indices = [question.index for question in self._questions]
+    def _warnings(
+        self, good: Sequence[Reply], scored: Mapping[str, Scored], metrics: Sequence[MetricValue]
+    ) -> Iterator[str]:
+        indices = [reply.question.index for reply in good]
         yield from unreported(self.spec, self._metrics, metrics)
-        for name, rows in scored.items():
-            yield from unscored(self._scorer, name, rows, indices)
+        for name, one in scored.items():
+            yield from unscored(self._scorer, name, one.rows, indices)
 
     def _example(self, index: int) -> Shot:
         """Render example ``index`` of the pool, once: a fixed few-shot prefix serves thousands of documents."""
@@ -169,21 +172,25 @@ class Evaluation:
     def _draw(self) -> Sequence[tuple[int, ...]]:
         return draw(self.spec, self._pool, self._documents, self._num_fewshot, self._options.seed)
 
-    def _by_question(self, responses: Sequence[Any]) -> list[list[list[Any]]]:
-        """Regroup flat responses: per question, per request, one entry a repeat."""
-        remaining = iter(responses)
-        repeats = self.spec.repeats
-        return [[[next(remaining) for _ in range(repeats)] for _ in range(q.calls)] for q in self._questions]
+    def _scored_by_filter(self, replies: Sequence[Reply], documents: Sequence[Any]) -> dict[str, Scored]:
+        responses = [reply.responses for reply in replies]
+        return {
+            name: self._scored(pipeline, replies, responses, documents) for name, pipeline in self._pipelines.items()
+        }
 
     def _scored(
-        self, pipeline: filters.Filter, grouped: list[list[list[Any]]], documents: list[Any]
-    ) -> list[dict[str, Any]]:
-        flat = [request for question in grouped for request in question]
-        per_request = [d for d, question in zip(documents, grouped, strict=True) for _ in question]
+        self,
+        pipeline: filters.Filter,
+        replies: Sequence[Reply],
+        responses: Sequence[list[list[Any]]],
+        documents: Sequence[Any],
+    ) -> Scored:
+        flat = [request for document in responses for request in document]
+        per_request = [d for d, requests in zip(documents, responses, strict=True) for _ in requests]
         filtered = iter(self._filtered(pipeline, flat, per_request))
-        results = [[next(filtered) for _ in question] for question in grouped]
-        triples = zip(self._questions, documents, results, strict=True)
-        return [self._score_one(*triple) for triple in triples]
+        results = [[next(filtered) for _ in document] for document in responses]
+        triples = zip(replies, documents, results, strict=True)
+        return Scored(results, [self._score_one(reply.question, d, result) for reply, d, result in triples])
 
     def _filtered(self, pipeline: filters.Filter, responses: list[list[Any]], documents: list[Any]) -> Any:
         try:
@@ -199,69 +206,9 @@ class Evaluation:
             field = "process_results" if self.spec.process_results else "metric_list"
             raise explain(self.spec.document, field, error, document) from error
 
-    def _items(
-        self, scored: Mapping[str, list[dict[str, Any]]], grouped: list[list[list[Any]]], main: str
-    ) -> Iterator[ItemResult]:
-        for position, question in enumerate(self._questions):
-            scores: dict[str, float] = {}
-            for filter_name, rows in scored.items():
-                for name, value in rows[position].items():
-                    scores.update(self._per_document(metric_key(name, filter_name), name, value))
-            first = [request[0] for request in grouped[position]]
-            yield ItemResult(
-                index=question.index,
-                document_hash=question.document_hash,
-                prompt_hash=question.prompt_hash,
-                target_hash=question.target_hash,
-                scores=scores,
-                margin=self._margin(question, first, main),
-                prompt=question.prompt_tail,
-                target=_shown_target(question),
-                answer=_shown_answer(question, first, main),
-            )
-
-    def _per_document(self, key: str, name: str, value: Any) -> dict[str, float]:
-        return {} if is_gap(value) else self._scorer.metric(name).aggregation.per_document(key, value)
-
-    def _margin(self, question: Question, first: list[Any], main: str) -> float | None:
-        if self.spec.output_type != "multiple_choice" or self.spec.process_results is not None:
-            return None
-        return margin(question, first, by_length=main == "acc_norm")
-
 
 def _num_fewshot(spec: TaskSpec, override: int | None) -> int:
     # A file that says exactly 0 locks it: its prompt brings its own examples.
     if override is None or spec.num_fewshot == 0:
         return spec.num_fewshot or 0
     return override
-
-
-def _response(answer: Answer) -> Any:
-    if isinstance(answer, LoglikelihoodAnswer):
-        return (answer.logprob, answer.is_greedy)
-    return answer.text if isinstance(answer, GenerationAnswer) else answer.logprob
-
-
-def _main_metric(spec: TaskSpec, metrics: Sequence[MetricValue]) -> str:
-    """The first that ``gate:`` names, else the one the field quotes (acc_norm, acc), else the first of the file."""
-    keys = [m.key for m in metrics]
-    return next((key for key in (*(spec.gate or ()), "acc_norm", "acc") if key in keys), keys[0])
-
-
-def _shown_target(question: Question) -> str:
-    if question.choices and not isinstance(question.gold, str):
-        choices = [question.choices[i] for i in gold_indices(question) if i >= 0]
-        return " | ".join(choices)
-    return str(question.gold)
-
-
-def _shown_answer(question: Question, results: list[Any], main: str) -> str:
-    first = results[0]
-    if isinstance(first, str):
-        return first
-    if not question.choices:
-        return "greedy" if isinstance(first, tuple) and first[1] else "not greedy"
-    scores = [logprob for logprob, _ in results[: len(question.choices)]]
-    if main == "acc_norm":
-        scores = list(per_character(scores, question.choices))
-    return question.choices[scores.index(max(scores))]

@@ -150,6 +150,8 @@ def aggregate(group: Group, results: Sequence[TaskResult]) -> TaskResult:
         seconds=0.0,
         members=tuple(r.task for r in results),
         alias=group.spec.alias,
+        errors=sum(r.errors for r in results),
+        leaves=tuple(results),
     )
 
 

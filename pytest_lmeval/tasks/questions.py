@@ -36,6 +36,7 @@ class Question:
     """What was asked about one document; the prompts themselves are not kept.
 
     ``calls`` requests were sent, each ``repeats`` times. ``gold`` is what the document's target resolved to.
+    ``prompt_length`` is in characters, of the first request.
     """
 
     index: int
@@ -43,6 +44,7 @@ class Question:
     choices: tuple[str, ...]
     gold: Any
     prompt_tail: str
+    prompt_length: int
     document_hash: str
     prompt_hash: str
     target_hash: str
@@ -103,12 +105,14 @@ class Interviewer:
         ``shots`` are examples rendered by :meth:`shot`.
         """
         calls, choices, gold = self._calls(document, shots)
+        prompt = str(calls[0][0])
         question = Question(
             index=index,
             calls=len(calls),
             choices=choices,
             gold=gold,
-            prompt_tail=str(calls[0][0])[-_TAIL:],
+            prompt_tail=prompt[-_TAIL:],
+            prompt_length=len(prompt),
             document_hash=content_hash(document),
             prompt_hash=content_hash([list(map(_plain, calls)), self._generation_record()]),
             target_hash=content_hash(gold),

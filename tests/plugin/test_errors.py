@@ -30,7 +30,7 @@ def test_requests_that_fail(project: Project, run: Run) -> None:
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
-            "rivers: [1-9]* of 80 requests were not answered:",
+            "rivers: [1-9]* of 40 documents were not answered, and max_error_rate is 1 %:",
             "  This request fails because fail_every says so.",
             "rivers*ERROR",
         ]
@@ -44,7 +44,9 @@ def test_an_engine_that_breaks(project: Project) -> None:
     # Its windows are small: what it held is lost, what comes later is asked of a new stream.
     result = project.run("--lm-model=pupil,breaks=rivers 9,window=4")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["rivers: [1-4] of 20 requests were not answered:", "  RuntimeError: the engine broke"])
+    result.stdout.fnmatch_lines(
+        ["rivers: * of * documents w* not answered, and max_error_rate is 1 %:", "  RuntimeError: the engine broke"]
+    )
 
 
 def test_a_model_that_does_not_open(project: Project, run: Run) -> None:

@@ -18,6 +18,7 @@ from pytest_lmeval.backends.protocol import (
 )
 from pytest_lmeval.broker import Broker, Job
 from pytest_lmeval.errors import BackendError, TaskFileError
+from pytest_lmeval.unanswered import all_answered
 
 Requests = Iterator[LoglikelihoodRequest]
 Answers = Iterator[LoglikelihoodAnswer | Failure]
@@ -77,7 +78,12 @@ def job(name: str, count: int = 2, *, scope: str = "", fail_at: int | None = Non
     return Job(name=name, operation="loglikelihood", open=lambda: Asking(name, count, fail_at), scope=scope)
 
 
-def values(answers: Sequence[Answer]) -> list[float]:
+def ask(broker: Broker, job: Job) -> list[Answer]:
+    """Run a job that needs every answer, as a free-form test's does."""
+    return all_answered(job.name, broker.answers(job), job.cause)
+
+
+def values(answers: Sequence[Answer | Failure]) -> list[float]:
     return [answer.logprob for answer in answers if isinstance(answer, LoglikelihoodAnswer)]
 
 
@@ -167,7 +173,7 @@ def test_refused_and_filtered_answers_are_counted_apart() -> None:
         return (Failure(id=r.id, error="no", kind=kind) for r, kind in zip(window, kinds, strict=True))
 
     with pytest.raises(BackendError) as caught:
-        Broker(Model(misbehave=refuse)).answers(job("a", 4))
+        ask(Broker(Model(misbehave=refuse)), job("a", 4))
     told = "a: 4 of 4 requests were not answered (2 refused by the model, 1 filtered by its provider):\n  no"
     assert str(caught.value) == told
 
@@ -177,23 +183,30 @@ def test_a_failure_is_that_of_its_job_alone() -> None:
     jobs = [job("a", 4), job("b", 2), job("c", 1)]
     broker.plan(jobs)
     with pytest.raises(BackendError) as caught:
-        broker.answers(jobs[0])
+        ask(broker, jobs[0])
     assert str(caught.value) == "a: 2 of 4 requests were not answered:\n  too long: a-1\n  too long: a-3"
     assert values(broker.answers(jobs[1])) == [0, 1]
     with pytest.raises(BackendError, match="c: 1 of 1 requests were not answered"):
-        broker.answers(jobs[2])
+        ask(broker, jobs[2])
+
+
+def test_failures_stand_where_their_requests_did() -> None:
+    one = job("a", 4)
+    answers = Broker(Model(window=8, misbehave=failing("a-1", "a-3"))).answers(one)
+    assert [getattr(answer, "error", None) for answer in answers] == [None, "too long: a-1", None, "too long: a-3"]
+    assert values(answers) == [0, 2]
 
 
 def test_many_reasons_are_cut_and_equal_ones_told_once() -> None:
     broker = Broker(Model(window=8, misbehave=failing(*(f"a-{i}" for i in range(5)))))
     with pytest.raises(BackendError, match=r"(?s)5 of 6 .*a-0\n.*a-1\n.*a-2\n  … and 2 other reasons$"):
-        broker.answers(job("a", 6))
+        ask(broker, job("a", 6))
 
     def same(window: list[LoglikelihoodRequest]) -> Answers:
         yield from (Failure(id=request.id, error="out of memory") for request in window)
 
     with pytest.raises(BackendError, match=r"not answered:\n  out of memory$"):
-        Broker(Model(misbehave=same)).answers(job("a", 3))
+        ask(Broker(Model(misbehave=same)), job("a", 3))
 
 
 def test_an_exception_fails_what_was_in_flight_of_the_current_job_alone() -> None:
@@ -207,7 +220,7 @@ def test_an_exception_fails_what_was_in_flight_of_the_current_job_alone() -> Non
     jobs = [job("a", 3), job("b", 3)]
     broker.plan(jobs)
     with pytest.raises(BackendError, match="a: 1 of 3 requests were not answered:\n  RuntimeError: CUDA") as caught:
-        broker.answers(jobs[0])
+        ask(broker, jobs[0])
     assert isinstance(caught.value.__cause__, RuntimeError)
     # The first of b was in the broken window: asked again, for it may not have been what broke the engine.
     assert values(broker.answers(jobs[1])) == [0, 1, 2]
@@ -226,7 +239,7 @@ def test_a_request_that_always_breaks_the_engine_fails_its_own_job_and_ends() ->
     broker.plan(jobs)
     assert values(broker.answers(jobs[0])) == [0, 1]
     with pytest.raises(BackendError, match="b: 3 of 3 requests"):
-        broker.answers(jobs[1])
+        ask(broker, jobs[1])
     assert values(broker.answers(jobs[2])) == [0, 1]
 
 
@@ -258,7 +271,7 @@ def test_what_fails_while_the_current_job_is_built() -> None:
 
 
 def test_a_job_without_requests() -> None:
-    assert Broker(Model()).answers(job("a", 0)) == []
+    assert ask(Broker(Model()), job("a", 0)) == []
     broker = Broker(Model())
     jobs = [job("a", 0), job("b", 1)]
     broker.plan(jobs)
@@ -279,7 +292,7 @@ def unknown(window: list[LoglikelihoodRequest]) -> Answers:
 @pytest.mark.parametrize(("misbehave", "name"), [(twice, 0), (unknown, 999)])
 def test_an_answer_that_nobody_waits_for(misbehave: Callable[[list[LoglikelihoodRequest]], Answers], name: int) -> None:
     with pytest.raises(BackendError, match=f"the backend answered request {name} twice, or was never asked it"):
-        Broker(Model(window=2, misbehave=misbehave)).answers(job("a", 2))
+        ask(Broker(Model(window=2, misbehave=misbehave)), job("a", 2))
 
 
 class Lazy(Model):
@@ -298,7 +311,7 @@ class Lazy(Model):
 
 def test_a_stream_that_ends_without_answers_fails_what_it_took() -> None:
     with pytest.raises(BackendError, match=r"a: 4 of 4 .*\n  the backend ended its stream without an answer"):
-        Broker(Lazy(2, 0)).answers(job("a", 4))
+        ask(Broker(Lazy(2, 0)), job("a", 4))
 
 
 def test_a_stream_that_ends_early_is_opened_again() -> None:
@@ -372,7 +385,7 @@ def test_each_answer_is_observed_once_with_its_job() -> None:
     broker.plan(jobs)
     broker.answers(jobs[0])
     with pytest.raises(BackendError):
-        broker.answers(jobs[1])
+        ask(broker, jobs[1])
     assert sorted(observed) == [("a", 0), ("a", 1), ("b", 2), ("b", 3)]
 
 

@@ -125,7 +125,7 @@ def test_reasoning_that_used_up_the_limit_is_no_empty_answer(reply: Any) -> None
 
 def test_unless_the_user_says_so() -> None:
     answer = answered(CUT, finishing=Finishing(unfinished_empty=True))
-    assert answer == GenerationAnswer(id=0, text="", tokens=0, reasoning="Mix")
+    assert answer == GenerationAnswer(id=0, text="", tokens=0, reasoning="Mix", truncated=True)
 
 
 @pytest.mark.parametrize("content", [None, ""])

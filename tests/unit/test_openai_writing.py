@@ -108,7 +108,7 @@ def test_what_the_user_says_reaches_the_answers() -> None:
         writing = open_writing(connection, "m", options, vllm=False, local=None)
         (answer,) = writing.generator.generate(iter([asked]))
         assert bodies[-1]["max_tokens"] == 356
-    assert answer == GenerationAnswer(id=1, text="", tokens=0, reasoning="Mix")
+    assert answer == GenerationAnswer(id=1, text="", tokens=0, reasoning="Mix", truncated=True)
 
 
 def test_a_server_that_refuses_to_write() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_lmeval.backends.fake import FakeBackend
-from pytest_lmeval.backends.protocol import Answer, LoglikelihoodAnswer, LoglikelihoodRequest
+from pytest_lmeval.backends.protocol import Answer, Failure, LoglikelihoodAnswer, LoglikelihoodRequest
 from pytest_lmeval.broker import Job
 from pytest_lmeval.errors import BackendError, DatasetError, TaskFileError
 from pytest_lmeval.runner import Planned, Runner
@@ -135,15 +135,51 @@ def test_a_planned_task_that_is_broken_stops_no_other(tmp_path: Path) -> None:
             runner.evaluate(broken, OPTIONS)
 
 
-def test_requests_that_fail_are_an_error_and_are_not_asked_again(tmp_path: Path) -> None:
-    backend = FakeBackend(fail_every=2)
+def broken_at(word: str) -> FakeBackend:
+    def score(context: str, continuation: str) -> float:
+        if word in context:
+            raise RuntimeError(f"no answer to {word}\nand more")
+        return -float(len(continuation))
+
+    return FakeBackend(loglikelihood=score)
+
+
+def test_documents_that_fail_are_left_out_and_are_not_asked_again(tmp_path: Path) -> None:
+    backend = broken_at("blue")
+    runner = Runner(Opening(backend))
+    spec = task(tmp_path, "a")
+    runner.plan([Planned(spec, OPTIONS)])
+    result = runner.evaluate(spec, OPTIONS)
+    assert runner.evaluate(spec, OPTIONS) is result
+    assert (len(backend.asked), result.n, result.errors, result.metric("acc").n) == (7, 3, 1, 2)
+    assert [item.error for item in result.items] == [None, "RuntimeError: no answer to blue", None]
+
+
+def test_where_no_document_is_answered_that_is_an_error_and_it_is_not_asked_again(tmp_path: Path) -> None:
+    backend = broken_at("a")
     runner = Runner(Opening(backend))
     spec = task(tmp_path, "a")
     runner.plan([Planned(spec, OPTIONS)])
     for _ in range(2):
-        with pytest.raises(BackendError, match=r"a: \d of 7 requests were not answered"):
+        with pytest.raises(BackendError, match=r"a: 7 of 7 requests were not answered:\n  RuntimeError: no answer"):
             runner.evaluate(spec, OPTIONS)
     assert len(backend.asked) == 7
+
+
+class Breaking(FakeBackend):
+    """Its engine breaks at the first request."""
+
+    def loglikelihood(self, requests: Iterator[LoglikelihoodRequest]) -> Iterator[LoglikelihoodAnswer | Failure]:
+        next(requests)
+        raise MemoryError("no room")
+        yield
+
+
+def test_what_broke_the_engine_is_the_cause(tmp_path: Path) -> None:
+    runner = Runner(Opening(Breaking()))
+    with pytest.raises(BackendError, match="MemoryError: no room") as caught:
+        runner.evaluate(task(tmp_path, "a"), OPTIONS)
+    assert isinstance(caught.value.__cause__, MemoryError)
 
 
 def test_what_was_asked_is_forgotten_and_the_result_stays(tmp_path: Path) -> None:

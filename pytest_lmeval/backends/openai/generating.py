@@ -34,7 +34,7 @@ class Finishing:
         """Return the answer in a reply. Raises CallFailed where there is none."""
         _check_size(reply, request, call.manner)
         if self.endings is not None and call.prompt is not None and reply.token_ids and not call.manner.thinks:
-            return self.endings.answer(call.prompt, reply.token_ids)
+            return self.endings.answer(call.prompt, reply.token_ids, limited=reply.cut)
         reply = separate(reply, call.manner.think_end)
         if unfinished(reply):
             return self._unfinished(request, reply, call.manner)
@@ -58,12 +58,20 @@ class Finishing:
         """Cut at every stop string, of which the server may not have been told all."""
         settings = request.settings
         stops = [*filter(None, settings.until)] if self.endings is None else self.endings.stops(settings)
-        text = text[: find(text, stops)]
-        return GenerationAnswer(id=request.id, text=text, tokens=reply.tokens, reasoning=reply.reasoning)
+        end = find(text, stops)
+        return GenerationAnswer(
+            id=request.id,
+            text=text[:end],
+            tokens=reply.tokens,
+            reasoning=reply.reasoning,
+            truncated=reply.cut and end == len(text),
+        )
 
     def _unfinished(self, request: GenerationRequest, reply: Reply, manner: Manner) -> GenerationAnswer:
         if self.unfinished_empty:
-            return GenerationAnswer(id=request.id, text="", tokens=reply.tokens, reasoning=reply.reasoning)
+            return GenerationAnswer(
+                id=request.id, text="", tokens=reply.tokens, reasoning=reply.reasoning, truncated=True
+            )
         limit = manner.most(request.settings.max_tokens)
         raise CallFailed(
             f"The limit of {limit} tokens was used up by reasoning, before any answer. Give reasoning_tokens=N for the "

@@ -34,8 +34,19 @@ class Endings:
             return True
         return contains(self._tokenizer.decode(list(written)), self.stops(settings))
 
-    def answer(self, prompt: Prompt, written: Sequence[int]) -> GenerationAnswer:
-        """Return what was written up to an end token or before a stop string."""
+    def answer(self, prompt: Prompt, written: Sequence[int], *, limited: bool | None = None) -> GenerationAnswer:
+        """Return what was written up to an end token or before a stop string.
+
+        ``limited`` tells whether the engine ended it for the limit of tokens; None, that it does not say: then the
+        number of tokens does.
+        """
         end = next((place for place, token in enumerate(written) if token in self.tokens), None)
         text, used = cut(self._tokenizer, list(written[:end]), self.stops(prompt.settings))
-        return GenerationAnswer(id=prompt.request.id, text=text, tokens=len(prompt.tokens) + used)
+        if limited is None:
+            limited = len(written) >= prompt.settings.max_tokens
+        return GenerationAnswer(
+            id=prompt.request.id,
+            text=text,
+            tokens=len(prompt.tokens) + used,
+            truncated=limited and not self.ends(prompt.settings, written),
+        )

@@ -144,7 +144,8 @@ class EngineGenerator:
         if self._too_early(text, key, written):
             self._write(stream, key, text)
             return
-        yield from (self._endings.answer(prompt, text.written) for prompt in text.prompts)
+        limited = written.finish_reason == "length"
+        yield from (self._endings.answer(prompt, text.written, limited=limited) for prompt in text.prompts)
 
     def _too_early(self, text: _Text, key: Key, written: Any) -> bool:
         """Whether vLLM has found a stop string that is not in the answer.

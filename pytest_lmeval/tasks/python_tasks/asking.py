@@ -9,9 +9,8 @@ from typing import Any
 from pytest_lmeval.backends.protocol import (
     Answer,
     Conversation,
-    GenerationAnswer,
+    Failure,
     GenerationRequest,
-    LoglikelihoodAnswer,
     LoglikelihoodRequest,
     Message,
     Request,
@@ -35,11 +34,11 @@ class Part:
             for repeat in range(instance.repeats or 1):
                 yield self._request(next(ids), instance, repeat)
 
-    def hand_back(self, answers: Sequence[Answer]) -> None:
-        """Give each instance its answers."""
+    def regrouped(self, answers: Sequence[Answer | Failure]) -> Iterator[tuple[Any, list[Answer | Failure]]]:
+        """Yield each instance with its answers."""
         remaining = iter(answers)
         for instance in self.instances:
-            instance.resps = [response_of(next(remaining)) for _ in range(instance.repeats or 1)]
+            yield instance, [next(remaining) for _ in range(instance.repeats or 1)]
 
     def _request(self, number: int, instance: Any, repeat: int) -> Request:
         if instance.request_type == "loglikelihood":
@@ -52,13 +51,6 @@ class Part:
         if settings.seed is not None and repeat:
             settings = replace(settings, seed=settings.seed + repeat)
         return GenerationRequest(id=number, context=context, settings=settings)
-
-
-def response_of(answer: Answer) -> Any:
-    """Spell an answer as the reference's tasks and filters expect it."""
-    if isinstance(answer, LoglikelihoodAnswer):
-        return (answer.logprob, answer.is_greedy)
-    return answer.text if isinstance(answer, GenerationAnswer) else answer.logprob
 
 
 def conversation(messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> Conversation:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_lmeval.backends.protocol import Answer
-from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings, metric_key
-from pytest_lmeval.tasks.aggregating import aggregated, counts_of_unscored, unscored
+from pytest_lmeval.backends.protocol import Answer, Failure
+from pytest_lmeval.results import TaskResult, TaskSettings
+from pytest_lmeval.tasks.aggregating import aggregated, main_metric, unscored, unscored_by_metric
 from pytest_lmeval.tasks.consent import check_consent, code_allowed
+from pytest_lmeval.tasks.facets import Columns
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.python_tasks.asking import Part, conversation, plain
+from pytest_lmeval.tasks.python_tasks.items import make_items
 from pytest_lmeval.tasks.python_tasks.metrics import ClassMetrics
 from pytest_lmeval.tasks.python_tasks.opening import open_task
 from pytest_lmeval.tasks.questions import Interview, Question, content_hash
+from pytest_lmeval.tasks.replies import Reply, left_out, response_of, scorable, tokens
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.task_hash import task_hash
 from pytest_lmeval.tasks.templates import explain
@@ -37,47 +40,69 @@ class PythonEvaluation:
             raise spec.document.error(f"{spec.task} asks about images or sound; only text can be asked")
         self._metrics = ClassMetrics(self._task)
         self._documents = list(self._task.eval_docs)
+        self._columns = self._named_columns()
         self._instances = list(self._built())
         by_operation: dict[str, list[Any]] = {}
         for instance in self._instances:
             by_operation.setdefault(instance.request_type, []).append(instance)
         self.parts = {name: Part(spec, group, options.seed) for name, group in by_operation.items()}
 
-    def score(self, answers: Mapping[str, Sequence[Answer]], *, seconds: float = 0.0) -> TaskResult:
-        """Score the answers to each part's requests, given in the order of the requests."""
-        for operation, part in self.parts.items():
-            part.hand_back(answers[operation])
+    def score(self, answers: Mapping[str, Sequence[Answer | Failure]], *, seconds: float = 0.0) -> TaskResult:
+        """Score the answers to each part's requests, given in the order of the requests.
+
+        Documents with a failure are left out of every metric. Raises BackendError where all are.
+        """
+        replies = self._replies(answers)
+        answered = {reply.question.index for reply in scorable(self.spec.task, replies)}
+        instances = {index: group for index, group in self._by_document().items() if index in answered}
         with code_allowed(self.spec, self._options):
-            rows = self._scored()
+            rows = self._scored(instances)
+            columns = {name: list(scored.values()) for name, scored in rows.items()}
             metrics = [
                 metric
-                for name, scored in rows.items()
-                for metric in aggregated(self.spec, self._metrics, name, list(scored.values()), field="class")
+                for name, column in columns.items()
+                for metric in aggregated(self.spec, self._metrics, name, column, field="class")
             ]
         if not metrics:
             raise self.spec.document.error(f"class: {self.spec.task} returned no metric for any document", "class")
+        main = main_metric(self.spec, metrics)
+        filtered = {index: group[0].filtered_resps[main.filter] for index, group in instances.items()}
+        documents = [self._documents[reply.question.index] for reply in replies]
+        errors = len(replies) - len(answered)
         return TaskResult(
             task=self.spec.task,
-            n=len(self._by_document()),
+            n=len(replies),
             total=len(self._documents),
             metrics=tuple(metrics),
-            main_metric=self._main(metrics),
-            items=tuple(self._items(rows)),
+            main_metric=main.key,
+            items=tuple(make_items(replies, rows, filtered, self._metrics, self._columns, documents)),
             settings=self.settings,
-            tokens=sum(answer.tokens for group in answers.values() for answer in group),
+            tokens=sum(tokens(group) for group in answers.values()),
             seconds=seconds,
-            warnings=tuple(
-                warning
-                for name, scored in rows.items()
-                for warning in unscored(self._metrics, name, list(scored.values()), list(scored))
+            warnings=(
+                *left_out(replies),
+                *(
+                    warning
+                    for name, column in columns.items()
+                    for warning in unscored(self._metrics, name, column, list(instances))
+                ),
             ),
-            unscored={
-                key: count
-                for name, scored in rows.items()
-                for key, count in counts_of_unscored(self._metrics, name, list(scored.values())).items()
-            },
+            unscored=unscored_by_metric(self._metrics, columns, metrics, errors),
             alias=self.spec.task_alias,
+            errors=errors,
         )
+
+    def _replies(self, answers: Mapping[str, Sequence[Answer | Failure]]) -> list[Reply]:
+        """Give each instance its answers, and each document what came back about it."""
+        found: dict[int, list[Answer | Failure]] = {}
+        for operation, part in self.parts.items():
+            for instance, got in part.regrouped(answers[operation]):
+                found[id(instance)] = got
+                instance.resps = [response_of(answer) for answer in got if not isinstance(answer, Failure)]
+        return [
+            Reply(self._question(index, group), [found[id(instance)] for instance in group])
+            for index, group in self._by_document().items()
+        ]
 
     @property
     def total(self) -> int:
@@ -111,6 +136,13 @@ class PythonEvaluation:
         for index, instances in self._by_document().items():
             document, requests = self._documents[index], Part(self.spec, instances, self._options.seed).requests(ids)
             yield Interview(document, (), self._question(index, instances), tuple(requests))
+
+    def _named_columns(self) -> Columns:
+        first = self._documents[0] if self._documents else {}
+        if not isinstance(first, Mapping):
+            # Its documents have no columns: then the gate names none.
+            first = {}
+        return Columns.of(self.spec, list(first), first)
 
     def _built(self) -> Iterator[Any]:
         """Build every document's instances: the examples come from one stream, whichever documents are asked."""
@@ -154,16 +186,17 @@ class PythonEvaluation:
             grouped.setdefault(instance.doc_id, []).append(instance)
         return {index: sorted(group, key=lambda instance: int(instance.idx)) for index, group in grouped.items()}
 
-    def _scored(self) -> dict[str, dict[int, dict[str, Any]]]:
+    def _scored(self, instances: Mapping[int, list[Any]]) -> dict[str, dict[int, dict[str, Any]]]:
         """Per filter, per document: what the class makes of its answers."""
+        asked = [instance for instance in self._instances if instance.doc_id in instances]
         try:
             for ensemble in self._task._filters:  # the reference's own way is over instances that it keeps itself
-                ensemble.apply(self._instances)
+                ensemble.apply(asked)
         except Exception as error:  # the task's own filters may raise anything
             problem = f"class: its filters: {type(error).__name__}: {error}"
             raise self.spec.document.error(problem, "class") from error
-        names = list(self._instances[0].filtered_resps) if self._instances else []
-        return {name: {i: self._one(name, i, group) for i, group in self._by_document().items()} for name in names}
+        names = list(asked[0].filtered_resps) if asked else []
+        return {name: {i: self._one(name, i, group) for i, group in instances.items()} for name in names}
 
     def _one(self, filter_name: str, index: int, instances: list[Any]) -> dict[str, Any]:
         document = self._documents[index]
@@ -172,34 +205,17 @@ class PythonEvaluation:
         except Exception as error:  # the task's class may raise anything
             raise explain(self.spec.document, "class", error, document) from error
 
-    def _items(self, rows: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> Iterator[ItemResult]:
-        for index, instances in self._by_document().items():
-            question = self._question(index, instances)
-            scores: dict[str, float] = {}
-            for filter_name, scored in rows.items():
-                for name, value in scored[index].items():
-                    scores.update(self._metrics.per_document(metric_key(name, filter_name), name, value))
-            yield ItemResult(
-                index=index,
-                document_hash=question.document_hash,
-                prompt_hash=question.prompt_hash,
-                target_hash=question.target_hash,
-                scores=scores,
-                margin=None,
-                prompt=question.prompt_tail,
-                target=str(question.gold),
-                answer=str(instances[0].resps[0]),
-            )
-
     def _question(self, index: int, instances: Sequence[Any]) -> Question:
         document = self._documents[index]
         target = self._target(document)
+        prompt = str(instances[0].args[0])
         return Question(
             index=index,
             calls=len(instances),
             choices=(),
             gold=target,
-            prompt_tail=str(instances[0].args[0])[-_TAIL:],
+            prompt_tail=prompt[-_TAIL:],
+            prompt_length=len(prompt),
             document_hash=content_hash(document),
             prompt_hash=content_hash([plain(instance.args) for instance in instances]),
             target_hash=content_hash(target),
@@ -210,7 +226,3 @@ class PythonEvaluation:
             return self._task.doc_to_target(document)
         except Exception as error:  # the task's class may raise anything
             raise explain(self.spec.document, "class", error, document) from error
-
-    def _main(self, metrics: Sequence[MetricValue]) -> str:
-        keys = [metric.key for metric in metrics]
-        return next((key for key in (*(self.spec.gate or ()), "acc_norm", "acc") if key in keys), keys[0])

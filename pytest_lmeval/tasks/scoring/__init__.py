@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_lmeval.tasks.scoring.choices import gold_indices, margin, per_character
+from pytest_lmeval.tasks.scoring.choices import chosen, gold_indices, margin
 from pytest_lmeval.tasks.scoring.scorer import Scorer
 
-__all__ = ["Scorer", "gold_indices", "margin", "per_character"]
+__all__ = ["Scorer", "chosen", "gold_indices", "margin"]

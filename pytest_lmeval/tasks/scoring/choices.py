@@ -21,22 +21,42 @@ def choice_values(question: Question, results: Results, *, mutual_info: bool) ->
     logprobs = np.array([logprob for logprob, _ in results[:count]])
     golds = gold_indices(question)
     gold = golds if isinstance(question.gold, list) else golds[0]
-    chosen = int(np.argmax(logprobs))
-    octets = np.array([float(len(choice.encode())) for choice in question.choices])
+    best = int(np.argmax(logprobs))
     values: dict[str, Any] = {
         "acc": _hit(logprobs, golds),
-        "acc_norm": _hit(per_character(logprobs, question.choices), golds),
-        "acc_bytes": _hit(_normalised(logprobs, octets), golds),
+        "acc_norm": _hit(compared(question, results, "acc_norm"), golds),
+        "acc_bytes": _hit(compared(question, results, "acc_bytes"), golds),
         "exact_match": int(any(results[i][1] for i in golds if i != NO_CHOICE)),
-        "f1": (gold, chosen),
-        "mcc": (gold, chosen),
+        "f1": (gold, best),
+        "mcc": (gold, best),
         "brier_score": (gold, _softmax(logprobs)),
         "likelihood": (gold, tuple(logprobs.tolist())),
     }
     if mutual_info:
-        unconditional = np.array([logprob for logprob, _ in results[count:]])
-        values["acc_mutual_info"] = _hit(logprobs - unconditional, golds)
+        values["acc_mutual_info"] = _hit(compared(question, results, "acc_mutual_info"), golds)
     return values
+
+
+def compared(question: Question, results: Results, metric: str) -> Any:
+    """Return what ``metric`` chooses the best of, shape (choices,).
+
+    Log-probabilities in nats; for ``acc_norm`` per character, for ``acc_bytes`` per byte of the choice, and for
+    ``acc_mutual_info`` less those without a context, where these were asked for.
+    """
+    count = len(question.choices)
+    logprobs = np.array([logprob for logprob, _ in results[:count]])
+    if metric == "acc_norm":
+        return _normalised(logprobs, np.array([float(len(choice)) for choice in question.choices]))
+    if metric == "acc_bytes":
+        return _normalised(logprobs, np.array([float(len(choice.encode())) for choice in question.choices]))
+    if metric == "acc_mutual_info" and len(results) == 2 * count:
+        return logprobs - np.array([logprob for logprob, _ in results[count:]])
+    return logprobs
+
+
+def chosen(question: Question, results: Results, metric: str) -> int:
+    """Return the index of the choice that ``metric`` takes for the model's; of equals the first."""
+    return int(np.argmax(compared(question, results, metric)))
 
 
 def gold_indices(question: Question) -> list[int]:
@@ -51,25 +71,17 @@ def _index(gold: Any, choices: Sequence[str]) -> int:
     return gold if 0 <= gold < len(choices) else NO_CHOICE
 
 
-def margin(question: Question, results: Results, *, by_length: bool) -> float | None:
-    """Log-probability of the best gold choice minus that of the best other; None where there is no such pair.
+def margin(question: Question, results: Results, metric: str) -> float | None:
+    """What ``metric`` compares, of the best gold choice minus of the best other; None where there is no such pair.
 
-    In nats, or in nats per character of the choice where ``by_length`` is set.
+    In nats, or in nats per character or byte where the metric divides by the choice's length.
     """
-    count = len(question.choices)
-    logprobs = np.array([logprob for logprob, _ in results[:count]])
-    if by_length:
-        logprobs = per_character(logprobs, question.choices)
+    values = compared(question, results, metric)
     golds = [g for g in gold_indices(question) if g != NO_CHOICE]
-    others = [i for i in range(count) if i not in golds]
+    others = [i for i in range(len(values)) if i not in golds]
     if not golds or not others:
         return None
-    return float(max(logprobs[golds]) - max(logprobs[others]))
-
-
-def per_character(logprobs: Any, choices: Sequence[str]) -> Any:
-    """Return each log-probability over the length of its choice."""
-    return _normalised(np.array(logprobs), np.array([float(len(choice)) for choice in choices]))
+    return float(max(values[golds]) - max(values[others]))
 
 
 def _normalised(logprobs: Any, lengths: Any) -> Any:
