@@ -1,4 +1,4 @@
-"""How items become short text: content keys, margins, outcome bits, index ranges. Pure functions.
+"""How items become short text: content keys, outcome bits, choices, flaws, index ranges. Pure functions.
 
 Every decoder takes text from a file that anyone may have edited and raises ValueError for whatever its encoder
 would not have written.
@@ -6,27 +6,30 @@ would not have written.
 
 from __future__ import annotations
 
-import base64
-import math
-import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
-from pytest_lmeval.results import ItemResult
+from pytest_lmeval.baselines import base64url
+from pytest_lmeval.results import Flaw, ItemResult
 
-#: Of ``TINY_MARGIN`` nats and more the sign is kept; below, a margin is 0.
-TINY_MARGIN = 0.005
-#: The range that 127 logarithmic steps per sign cover, in nats: neighbours differ by 7.6 %, so the error is < 3.8 %.
-SMALLEST_MARGIN, LARGEST_MARGIN = 0.01, 100.0
-_LEVELS = 127
-_STEP = math.log(LARGEST_MARGIN / SMALLEST_MARGIN) / (_LEVELS - 1)
-_ZERO = 128
-_NO_MARGIN = 0
-
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
+T = TypeVar("T")
 
 #: Characters per key: one base64url character is 6 bits.
 KEY_CHARACTERS = 4
+#: Choices below this are one character each, of the base64url alphabet; its last stands for none.
+MOST_CHOICES = 63
+_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_CHOICES: dict[str, int | None] = {digit: at for at, digit in enumerate(_DIGITS)} | {_DIGITS[MOST_CHOICES]: None}
+_LETTERS: dict[str, Flaw | None] = {
+    ".": None,
+    "E": Flaw.ERROR,
+    "N": Flaw.NOT_A_NUMBER,
+    "0": Flaw.EMPTY,
+    "R": Flaw.REPETITION,
+    "T": Flaw.TRUNCATED,
+    "X": Flaw.NOT_EXTRACTED,
+}
+_LETTER_OF = {flaw: letter for letter, flaw in _LETTERS.items()}
 
 
 class ItemKey(NamedTuple):
@@ -58,52 +61,16 @@ def item_key(item: ItemResult) -> ItemKey:
 def encode_keys(keys: Iterable[ItemKey]) -> str:
     """Write keys as four base64url characters each: two document, one prompt, one target."""
     bits = (key.document << 12 | key.prompt << 6 | key.target for key in keys)
-    return base64.urlsafe_b64encode(b"".join(number.to_bytes(3, "big") for number in bits)).decode()
+    return base64url.encode(b"".join(number.to_bytes(3, "big") for number in bits))
 
 
 def decode_keys(text: str) -> list[ItemKey]:
     """Read what :func:`encode_keys` wrote."""
-    data = _base64url(text)
+    data = base64url.decode(text)
     numbers = [int.from_bytes(data[at : at + 3], "big") for at in range(0, len(data), 3)]
     if len(data) % 3:
         raise ValueError("cut-off keys")
     return [ItemKey(n >> 12, n >> 6 & 63, n & 63) for n in numbers]
-
-
-def margin_code(margin: float | None) -> int:
-    """Quantise a margin (nats) to one byte: 0 none, 128 zero, else 128 plus or minus a logarithmic level."""
-    if margin is None or math.isnan(margin):
-        return _NO_MARGIN
-    size = min(abs(margin), LARGEST_MARGIN)
-    if size < TINY_MARGIN:
-        return _ZERO
-    level = max(1, 1 + round(math.log(size / SMALLEST_MARGIN) / _STEP))
-    return _ZERO + level if margin > 0 else _ZERO - level
-
-
-def margin_of(code: int) -> float | None:
-    """Give the margin (nats) that a byte stands for."""
-    if code == _NO_MARGIN:
-        return None
-    level = code - _ZERO
-    if level == 0:
-        return 0.0
-    # Rounded so that a margin read from a file is the number that was compared before it was written.
-    size = round_value(SMALLEST_MARGIN * math.exp(_STEP * (abs(level) - 1)))
-    return size if level > 0 else -size
-
-
-def encode_margins(margins: Iterable[float | None]) -> str:
-    """Write one byte per margin, as base64url without padding."""
-    return base64.urlsafe_b64encode(bytes(map(margin_code, margins))).decode().rstrip("=")
-
-
-def decode_margins(text: str, count: int) -> list[float | None]:
-    """Read ``count`` margins."""
-    codes = _base64url(text + "=" * (-len(text) % 4))
-    if len(codes) != count:
-        raise ValueError(f"{len(codes)} margins for {count} items")
-    return [margin_of(code) for code in codes]
 
 
 def encode_bits(bits: Sequence[bool]) -> str:
@@ -111,18 +78,38 @@ def encode_bits(bits: Sequence[bool]) -> str:
     number = sum(1 << (len(bits) - 1 - at) for at, bit in enumerate(bits) if bit)
     size = _bytes(len(bits))
     data = (number << (8 * size - len(bits))).to_bytes(size, "big")
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+    return base64url.encode(data)
 
 
 def decode_bits(text: str, count: int) -> list[bool]:
     """Read ``count`` outcomes."""
-    data = _base64url(text + "=" * (-len(text) % 4))
+    data = base64url.decode(text)
     if len(data) != _bytes(count):
         raise ValueError(f"{text[:20]!r} is not the outcomes of {count} items")
     bits = [bool(byte >> shift & 1) for byte in data for shift in range(7, -1, -1)]
     if any(bits[count:]):
         raise ValueError("outcomes beyond the last item")
     return bits[:count]
+
+
+def encode_choices(choices: Iterable[int | None]) -> str:
+    """Write choices, all below ``MOST_CHOICES``, one character each."""
+    return "".join(_DIGITS[MOST_CHOICES if choice is None else choice] for choice in choices)
+
+
+def decode_choices(text: str, count: int) -> list[int | None]:
+    """Read ``count`` choices."""
+    return _by_letter(text, count, _CHOICES, "choices")
+
+
+def encode_flaws(flaws: Iterable[Flaw | None]) -> str:
+    """Write flaws, one character each."""
+    return "".join(_LETTER_OF[flaw] for flaw in flaws)
+
+
+def decode_flaws(text: str, count: int) -> list[Flaw | None]:
+    """Read ``count`` flaws."""
+    return _by_letter(text, count, _LETTERS, "flaws")
 
 
 def encode_ranges(indices: Sequence[int]) -> str:
@@ -156,6 +143,12 @@ def round_value(value: float) -> float:
     return float(f"{value:.6g}")
 
 
+def _by_letter(text: str, count: int, meanings: Mapping[str, T], what: str) -> list[T]:
+    if len(text) != count or not meanings.keys() >= set(text):
+        raise ValueError(f"{text[:20]!r} is not the {what} of {count} items")
+    return [meanings[letter] for letter in text]
+
+
 def _six_bits(digits: str, at: int) -> int:
     return int(digits[at : at + 2], 16) >> 2
 
@@ -170,10 +163,3 @@ def _range(part: str) -> tuple[int, int]:
 
 def _bytes(bits: int) -> int:
     return -(-bits // 8)
-
-
-def _base64url(text: str) -> bytes:
-    # Checked here: the decoders of the standard library skip foreign characters or take "+" and "/", too.
-    if not _BASE64URL.fullmatch(text):
-        raise ValueError(f"{text[:20]!r} is not base64url")
-    return base64.urlsafe_b64decode(text)

@@ -1,17 +1,22 @@
 """The text of a baseline file: JSON, small, and readable in a diff.
 
-Ten thousand multiple-choice items must stay under 64,000 bytes, and one changed item must change one line of
+Ten thousand multiple-choice items must stay under 100,000 bytes, and one changed item must change one line of
 them. So items stand in rows of 24, one string per line, its columns separated by blanks::
 
-    "keys                     margins       acc    acc_norm"
-     4 characters per item    1.33 each     0.17   0.17
+    "keys                     margins       choices     score acc    score acc_norm"
+     4 characters per item    2.67 each     1 each      0.17         0.17
 
-24, because there every column is whole base64 without padding (72, 24 and 3 bytes), near the width at which a
+24, because there every column is whole base64 without padding (72, 48 and 3 bytes), near the width at which a
 line is still read; a row is a complete unit, nothing runs on into the next. Outcomes in hexadecimal would
 cost 1.7 kB more and be no more readable. Compression would be smaller and would turn every diff into noise.
 
-Scores other than 0 and 1 stand apart as decimal numbers, 12 to a line. The file is ASCII, so no editor or
-platform encodes it differently, and its checksum is over the content, so line ends do not matter.
+Columns that few files need are there where one item needs them: ``flaws``, one letter each, and ``scored acc``,
+which tells a document without a score from one whose score is 0.
+
+Scores other than 0 and 1 stand apart as decimal numbers, 12 to a line, and so do the additive statistics of corpus
+metrics, exactly. Of what a model wrote the beginning is kept, one text to a line; of what it chose, the number:
+choices are their dataset's. Apart from those texts the file is ASCII, and its checksum is over the content, so line
+ends do not matter.
 """
 
 from __future__ import annotations

@@ -7,15 +7,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 #: Larger files are refused unread, and more items undecoded: they take a hundred times the memory of their text.
 MAX_BYTES = 16_000_000
 MAX_ITEMS = 1_000_000
 #: Items a line, and decimal numbers a line.
 ROW = 24
 VALUES_PER_LINE = 12
-#: Spelled so that no metric is called the same.
-MARGINS = "margins (nats)"
+#: The columns of the rows. Those of metrics are the word, a blank and the metric's key.
+KEYS, MARGINS, CHOICES, FLAWS = "keys", "margins", "choices", "flaws"
+#: Outcomes 0 or 1; and, where some items lack the score, which have it.
+SCORE, SCORED = "score ", "scored "
 
 
 def checksum(content: Mapping[str, Any]) -> str:

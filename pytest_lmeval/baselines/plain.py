@@ -47,6 +47,20 @@ def read_number(value: object, name: str) -> float:
     return number
 
 
+def read_count(value: object, name: str) -> int:
+    """Read a whole number of at most ten digits: nothing that is counted here is larger."""
+    number = _read_integer(value, name)
+    if not 0 <= number < 10**10:
+        raise FieldError(f"{name} is out of range")
+    return number
+
+
+def _read_integer(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FieldError(f"{name} is {_show(value)}, expected a whole number")
+    return value
+
+
 class Fields:
     """A JSON object that is read field by field; a surprise is a FieldError that names the field."""
 
@@ -75,17 +89,11 @@ class Fields:
 
     def count(self, name: str) -> int:
         """Read a whole number, at most ten digits: nothing that is counted here is larger."""
-        value = self.integer(name)
-        if not 0 <= value < 10**10:
-            raise FieldError(f"{self._name(name)} is out of range")
-        return value
+        return read_count(self._raw(name), self._name(name))
 
     def integer(self, name: str) -> int:
         """Read a whole number."""
-        value = self._raw(name)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise FieldError(f"{self._name(name)} is {_show(value)}, expected a whole number")
-        return value
+        return _read_integer(self._raw(name), self._name(name))
 
     def number(self, name: str) -> float:
         """Read a number."""
@@ -129,7 +137,9 @@ class Fields:
         return value
 
     def _name(self, name: str) -> str:
-        return f"{self._place}.{name}" if self._place else name
+        # Names of metrics come from the file: what is shown of them is short and on one line.
+        shown = name if name.isprintable() and len(name) <= 40 else repr(name[:40])
+        return f"{self._place}.{shown}" if self._place else shown
 
 
 def _checked(value: object, kind: type, expected: str, place: str) -> Any:

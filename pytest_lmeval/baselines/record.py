@@ -9,9 +9,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from pytest_lmeval.baselines.codec import ItemKey, item_key, margin_code, margin_of, round_value
+from pytest_lmeval.baselines.codec import ItemKey, item_key, round_value
+from pytest_lmeval.baselines.margins import stored_margin
 from pytest_lmeval.baselines.plain import plain
+from pytest_lmeval.baselines.texts import kept_answer, kept_extracted
 from pytest_lmeval.results import Flaw, ItemResult, MetricValue, TaskResult, TaskSettings
+
+#: Only what a model wrote itself is kept as text: the choices of others are their dataset's.
+TEXT_OUTPUT = "generate_until"
+NO_COUNTS: Mapping[str, tuple[float, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +25,9 @@ class BaselineItem:
     """One document of the recorded run.
 
     ``index`` is its position in the split, ``key`` its content in brief. ``scores`` are exact where they are 0 or 1 and
-    else rounded to six significant digits. The other fields are those of ItemResult; of texts the beginning is kept.
+    else rounded to six significant digits; ``margin`` is rounded to half precision (:func:`stored_margin` does the same
+    to a margin that is compared with it). The other fields are those of ItemResult: ``counts`` exact, of the texts of a
+    generation the beginning (:func:`kept_answer`). A document with the flaw ``ERROR`` has neither scores nor margin.
     """
 
     index: int
@@ -30,7 +38,7 @@ class BaselineItem:
     extracted: str | None = None
     choice: int | None = None
     flaw: Flaw | None = None
-    counts: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    counts: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: NO_COUNTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +81,10 @@ class Baseline:
     """What a run of a task answered and where it came from.
 
     ``model`` holds the fields of ModelInfo, ``environment`` package versions, python and platform, ``created``
-    a date in ISO 8601; all three are for people, nothing is decided by them. ``noise`` is what further runs of the
-    same model showed, None where there were none. ``published`` names the source of scores without documents.
+    a date in ISO 8601, ``commit`` the tests' revision in version control, None where there is none: all for people,
+    apart from what :func:`~pytest_lmeval.baselines.surroundings.changed_surroundings` takes from ``model``. ``noise``
+    is what further runs of the same model showed, None where there were none. ``published`` names the source of scores
+    without documents.
     """
 
     task: str
@@ -89,16 +99,31 @@ class Baseline:
     members: tuple[str, ...]
     model: Mapping[str, Any]
     environment: Mapping[str, Any]
+    commit: str | None = None
     noise: Noise | None = None
     published: str | None = None
+
+    @property
+    def answered(self) -> int:
+        """How many documents the model answered about."""
+        return self.n - sum(item.flaw is Flaw.ERROR for item in self.items)
 
     def metric(self, key: str) -> MetricValue | None:
         """Find a metric by its exact key."""
         return next((metric for metric in self.metrics if metric.key == key), None)
 
 
-def from_result(result: TaskResult, model: Mapping[str, Any], environment: Mapping[str, Any], created: str) -> Baseline:
+def from_result(
+    result: TaskResult,
+    model: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    created: str,
+    *,
+    commit: str | None = None,
+    noise: Noise | None = None,
+) -> Baseline:
     """Reduce a result to its baseline; writing it to a file and reading it back changes nothing more."""
+    writes = result.settings.output_type == TEXT_OUTPUT
     items = sorted(result.items, key=lambda item: item.index)
     return Baseline(
         task=result.task,
@@ -108,11 +133,13 @@ def from_result(result: TaskResult, model: Mapping[str, Any], environment: Mappi
         main_metric=result.main_metric,
         metrics=result.metrics,
         settings=plain_settings(result.settings),
-        items=tuple(map(_baseline_item, items)),
+        items=tuple(_baseline_item(item, writes=writes) for item in items),
         digests=digests(result.items),
         members=result.members,
         model=plain(model),
         environment=plain(environment),
+        commit=commit,
+        noise=noise,
     )
 
 
@@ -139,15 +166,31 @@ def _digest(hashes: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
 
 
-def _baseline_item(item: ItemResult) -> BaselineItem:
-    scores = {key: _score(item.scores[key]) for key in sorted(item.scores)}
+def _baseline_item(item: ItemResult, *, writes: bool) -> BaselineItem:
+    failed = item.error is not None or item.flaw is Flaw.ERROR
     return BaselineItem(
         index=item.index,
         key=item_key(item),
-        margin=margin_of(margin_code(item.margin)),
-        scores=MappingProxyType(scores),
+        margin=None if failed else stored_margin(item.margin),
+        scores=MappingProxyType({} if failed else {key: _score(item.scores[key]) for key in sorted(item.scores)}),
+        answer=kept_answer(item.answer) if writes and not failed else None,
+        extracted=kept_extracted(item.extracted) if writes and item.extracted is not None else None,
+        choice=item.choice,
+        flaw=Flaw.ERROR if failed else item.flaw,
+        counts=_counts(item.counts),
     )
 
 
+def _counts(counts: Mapping[str, tuple[float, ...]]) -> Mapping[str, tuple[float, ...]]:
+    if not counts:
+        return NO_COUNTS
+    return MappingProxyType({key: tuple(map(_same_nan, counts[key])) for key in sorted(counts)})
+
+
 def _score(value: float) -> float:
-    return round_value(value) if math.isfinite(value) else float(value)
+    return round_value(value) if math.isfinite(value) else _same_nan(value)
+
+
+def _same_nan(value: float) -> float:
+    # Tuples and mappings are equal where their parts are the same object, as what is read from a file is.
+    return math.nan if math.isnan(value) else float(value)

@@ -1,60 +1,26 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 
 import pytest
 
 from pytest_lmeval.baselines.codec import (
+    MOST_CHOICES,
     ItemKey,
     decode_bits,
+    decode_choices,
+    decode_flaws,
     decode_keys,
-    decode_margins,
     decode_ranges,
     encode_bits,
+    encode_choices,
+    encode_flaws,
     encode_keys,
-    encode_margins,
     encode_ranges,
     item_key,
-    margin_code,
-    margin_of,
 )
-from pytest_lmeval.results import ItemResult
-
-
-def test_margins_keep_sign_and_four_percent() -> None:
-    rng = random.Random(1)
-    for _ in range(2000):
-        margin = rng.choice((-1, 1)) * math.exp(rng.uniform(math.log(0.01), math.log(100)))
-        kept = margin_of(margin_code(margin))
-        assert kept is not None
-        assert abs(kept / margin - 1) < 0.038
-
-
-@pytest.mark.parametrize(
-    ("margin", "kept"),
-    [
-        (0.0, 0.0),
-        (0.0049, 0.0),
-        (0.006, 0.01),
-        (-0.006, -0.01),
-        (100.0, 100.0),
-        (1e9, 100.0),
-        (-math.inf, -100.0),
-        (math.nan, None),
-        (None, None),
-    ],
-)
-def test_margins_beyond_the_range(margin: float | None, kept: float | None) -> None:
-    assert margin_of(margin_code(margin)) == kept
-
-
-def test_every_margin_byte_stands_for_itself() -> None:
-    codes = [0, *range(1, 256)]
-    assert [margin_code(margin_of(code)) for code in codes] == codes
-    margins = [margin_of(code) for code in codes]
-    assert sorted(m for m in margins if m is not None) == margins[1:]
+from pytest_lmeval.results import Flaw, ItemResult
 
 
 @pytest.mark.parametrize("count", range(1, 26))
@@ -65,8 +31,11 @@ def test_columns_round_trip(count: int) -> None:
     keys = [ItemKey(rng.randrange(4096), rng.randrange(64), rng.randrange(64)) for _ in range(count)]
     assert decode_keys(encode_keys(keys)) == keys
     assert len(encode_keys(keys)) == 4 * count
-    margins = [margin_of(rng.randrange(256)) for _ in range(count)]
-    assert decode_margins(encode_margins(margins), count) == margins
+    choices = [rng.choice([None, *range(MOST_CHOICES)]) for _ in range(count)]
+    assert decode_choices(encode_choices(choices), count) == choices
+    flaws = [rng.choice([None, *Flaw]) for _ in range(count)]
+    assert decode_flaws(encode_flaws(flaws), count) == flaws
+    assert len(encode_choices(choices)) == len(encode_flaws(flaws)) == count
 
 
 def test_each_part_of_a_key_has_its_own_characters() -> None:
@@ -116,13 +85,28 @@ def test_hostile_keys(text: str) -> None:
         decode_keys(text)
 
 
-@pytest.mark.parametrize(("text", "count"), [("", 1), ("A", 1), ("AA", 9), ("AAA", 1), ("_w", 3), ("!!", 3)])
-def test_hostile_bits_and_margins(text: str, count: int) -> None:
+@pytest.mark.parametrize(
+    ("text", "count"), [("", 1), ("A", 1), ("AA", 9), ("AAA", 1), ("_w", 3), ("!!", 3), ("AB", 1), ("AA==", 1)]
+)
+def test_hostile_bits(text: str, count: int) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         decode_bits(text, count)
-    if text != "_w":
-        with pytest.raises(ValueError, match=r"\w"):
-            decode_margins(text, count + 9)
+
+
+@pytest.mark.parametrize("text", ["", "A", "AAA", "A=", "Aé", "A "])
+def test_hostile_choices_and_flaws(text: str) -> None:
+    with pytest.raises(ValueError, match="choices of 2 items"):
+        decode_choices(text, 2)
+    with pytest.raises(ValueError, match="flaws of 2 items"):
+        decode_flaws(text, 2)
+
+
+def test_every_flaw_has_a_letter_of_its_own() -> None:
+    assert len(set(encode_flaws([None, *Flaw]))) == len(Flaw) + 1
+
+
+def test_there_are_as_many_choices_as_characters_but_one() -> None:
+    assert encode_choices([0, 1, 62, None]) == "AB-_"
 
 
 def sha(text: str) -> str:

@@ -39,15 +39,15 @@ def test_model_keys(spec: str, key: str) -> None:
 
 
 def test_the_place_of_a_baseline() -> None:
-    assert baseline_path(Path("b"), "hf-gpt2", "mmlu_law") == Path("b/hf-gpt2/mmlu_law.json")
-    assert baseline_path(Path("b"), "..", "../../etc/passwd") == Path("b/unnamed/--..--etc--passwd.json")
+    assert baseline_path(Path("b/hf-gpt2"), "rivers_north") == Path("b/hf-gpt2/rivers_north.json")
+    assert baseline_path(Path("b/m"), "../../etc/passwd") == Path("b/m/--..--etc--passwd.json")
 
 
 def test_no_name_leaves_its_folder() -> None:
     rng = random.Random(0)
     for _ in range(3000):
         name = "".join(rng.choice("./\\~:,aé\0\n -_") for _ in range(rng.randrange(9)))
-        path = baseline_path(Path("/srv/b"), baseline_key(name), name)
+        path = baseline_path(Path("/srv/b") / baseline_key(name), name)
         assert path.parent.parent == Path("/srv/b")
         assert all(part not in ("", ".", "..") and not part.startswith(".") for part in path.parts[3:])
 
