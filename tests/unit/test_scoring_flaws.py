@@ -21,7 +21,7 @@ SOUND = {
     "a rule": "Title\n" + "=" * 79 + "\nText below.\n" + "-" * 79,
     "code": "def f(x):\n" + "".join(f"    if x == {i}:\n        return {i * i}\n" for i in range(30)),
     "closing brackets": "f(x) = " + "(" * 30 + "x" + ")" * 30,
-    "a poem": "Row, row, row your boat,\nGently down the stream.\nMerrily, merrily, merrily, merrily,\nLife is but a dream.",
+    "a poem": "Row, row, row your boat,\nGently down the stream.\nMerrily, merrily, merrily,\nLife is a dream.",
     "a refrain": "One verse of it.\n" + "Here we go round the mulberry bush,\n" * 3 + "On a cold and frosty morning.",
     "laughter": "Ha ha ha ha ha! That is a good one.",
     "zeros": "zeros = [" + ", ".join("0" * 25) + "]",
