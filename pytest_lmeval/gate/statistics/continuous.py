@@ -26,6 +26,7 @@ MANY = 1000
 # The first term that normal theory leaves out of a t test's error is its skewness over √n (Hall, The Bootstrap and
 # Edgeworth Expansion, 1992, ch. 2). At 0.02 it moves a level of 0.01 by about a tenth.
 _HEAVY_SKEW = 0.02
+_ROUNDING = 1e-12
 
 
 def paired_t(differences: ArrayLike, *, alpha: float, seed: int, permutations: int = DRAWS) -> Estimate:
@@ -54,7 +55,8 @@ def heavily_skewed(d: Floats) -> bool:
     """Tell whether skewness / √n is above 0.02, or there is no spread that it could be measured by."""
     centred = d - d.mean()
     spread = float(np.square(centred).mean())
-    if spread == 0:
+    # Equal differences leave no more than their rounding.
+    if spread <= (_ROUNDING * float(np.abs(d).max())) ** 2:
         return True
     skewness = abs(float((centred**3).mean())) / math.pow(spread, 1.5)
     return skewness / math.sqrt(d.size) > _HEAVY_SKEW

@@ -99,7 +99,7 @@ def _chrf(sums: Floats) -> Floats:
     precision = _over(np.where(counted, _over(matching, ours, 0.0), 0.0).sum(axis=-1), orders, 0.0)
     recall = _over(np.where(counted, _over(matching, theirs, 0.0), 0.0).sum(axis=-1), orders, 0.0)
     weighted = (1 + _CHRF_BETA_SQUARED) * precision * recall
-    return 100 * _over(weighted, _CHRF_BETA_SQUARED * precision + recall, 0.0)
+    return np.asarray(100 * _over(weighted, _CHRF_BETA_SQUARED * precision + recall, 0.0))
 
 
 def _ter(sums: Floats) -> Floats:
@@ -110,7 +110,7 @@ def _ter(sums: Floats) -> Floats:
 
 def _over(numerators: ArrayLike, denominators: ArrayLike, otherwise: float) -> Floats:
     above, below = np.broadcast_arrays(np.asarray(numerators, np.float64), np.asarray(denominators, np.float64))
-    return np.divide(above, below, out=np.full(above.shape, otherwise), where=below > 0)
+    return np.asarray(np.divide(above, below, out=np.full(above.shape, otherwise), where=below > 0))
 
 
 #: Counts per document, 0 where it depends on the task, and the metric of their sums.

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from pytest_lmeval.gate.statistics.arrays import Codes, Floats, cluster_codes, same_length
 from pytest_lmeval.gate.statistics.estimate import SHOWN_LEVEL, Estimate
 from pytest_lmeval.gate.statistics.flipping import DRAWS, EXACT_UNITS, SLACK, Tally, exchanges
-from pytest_lmeval.gate.statistics.units import FEW_UNITS, FEWEST_UNITS, unchanged
+from pytest_lmeval.gate.statistics.units import FEW_UNITS, FEWEST_UNITS, by_t, unchanged
 
 METHOD = "paired_bootstrap"
 RESAMPLES = 2_000
@@ -188,6 +188,8 @@ def _indices(units: int, draws: int, random: np.random.Generator) -> Iterator[ND
 
 
 def _estimate(runs: _Runs, *, changed: bool, alpha: float, seed: int, resamples: int, swaps: int) -> Estimate:
+    if not runs.n:
+        return by_t(0.0, None, 0, alpha=alpha, method=METHOD, n=0, clusters=runs.clusters, note="no documents")
     if not changed:
         return unchanged(METHOD, n=runs.n, clusters=runs.clusters)
     # Streams of their own: the p-values do not depend on how many resamples the bounds took.

@@ -84,6 +84,7 @@ def by_t(
     method: str,
     n: int,
     clusters: int | None = None,
+    note: str = "",
 ) -> Estimate:
     """Estimate by a t distribution with ``df`` degrees of freedom; without a standard error nothing is concluded."""
     made = Estimate(
@@ -97,6 +98,7 @@ def by_t(
         low=-math.inf,
         high=math.inf,
         clusters=clusters,
+        note=note,
     )
     if stderr is None:
         return made
