@@ -43,6 +43,25 @@ def test_functions_answer() -> None:
     assert generated(backend, [("hi there", how)]) == [GenerationAnswer(id=0, text="HI THERE", tokens=4)]
 
 
+def test_the_limit_of_tokens_counts_words() -> None:
+    backend = FakeBackend(generate=lambda context, settings: "one  two\nthree. four")
+    asked = [
+        ("a", GenerationSettings(max_tokens=most, until=until))
+        for most, until in ((2, ()), (4, ()), (3, (".",)), (2, (".",)))
+    ]
+    found = [(a.text, a.truncated) for a in generated(backend, asked) if isinstance(a, GenerationAnswer)]
+    whole = "one  two\nthree. four"
+    assert found == [("one  two", True), (whole, False), ("one  two\nthree", False), ("one  two", True)]
+    one, eight = (text_of(generated(FakeBackend(), [("b", GenerationSettings(max_tokens=n))])[0]) for n in (1, 8))
+    assert len(one.split()) == 1 < len(eight.split())
+    assert eight.startswith(one)
+
+
+def text_of(answer: GenerationAnswer | Failure) -> str:
+    assert isinstance(answer, GenerationAnswer), answer
+    return answer.text
+
+
 def test_a_function_that_raises_fails_its_request() -> None:
     backend = FakeBackend(rolling=lambda text: 1 / len(text))
     good, bad = rolling(backend, ["a", ""])

@@ -37,6 +37,21 @@ def test_long_prompt_loses_its_beginning(stories260k: Backend, oracle: Callable[
     assert answer.text == ask_oracle(oracle("stories260K"), "generate_until", prompt, arguments)
 
 
+@pytest.mark.parametrize("extra", [(), (("num_beams", 1),)], ids=["written", "generate"])
+def test_an_answer_tells_whether_the_limit_ended_it(stories15m: Backend, extra: tuple[tuple[str, Any], ...]) -> None:
+    def asked(most: int, *until: str) -> tuple[str, GenerationSettings]:
+        return "Once upon a time", GenerationSettings(until=until, max_tokens=most, extra=extra)
+
+    (sentence,) = generated(stories15m, [asked(60, ".")])
+    (prompt,) = generated(stories15m, [asked(1)])
+    assert isinstance(sentence, GenerationAnswer)
+    assert isinstance(prompt, GenerationAnswer)
+    # The token that completes the stop string may be the last that is allowed.
+    last = sentence.tokens - prompt.tokens + 1
+    answers = generated(stories15m, [asked(60, "."), asked(last, "."), asked(last - 1, "."), asked(5)])
+    assert [getattr(answer, "truncated", None) for answer in answers] == [False, False, True, True]
+
+
 def test_batched_equals_alone(shared_dir: Path, stories15m: Backend) -> None:
     folder = str(shared_dir / "models" / "stories15M")
     alone = plugin.open(folder, HFOptions(dtype="float32", device="cpu", batch_size=1))

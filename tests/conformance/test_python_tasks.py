@@ -15,7 +15,7 @@ import pytest
 from pytest_lmeval.backends.fake import FakeBackend
 from pytest_lmeval.backends.protocol import Conversation, GenerationRequest, LoglikelihoodRequest, Request
 from pytest_lmeval.errors import TaskFileError
-from pytest_lmeval.results import TaskResult
+from pytest_lmeval.results import Flaw, TaskResult
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import EvaluationOptions, PromptOptions
@@ -184,6 +184,30 @@ def test_a_sample_is_asked_as_in_the_whole(task: tuple[TaskSpec, Path]) -> None:
     sample = {item.index: item.prompt_hash for item in run(spec, data, limit=Limit.parse(3))[0].items}
     assert len(sample) == 3
     assert sample.items() <= whole.items()
+
+
+def test_a_document_that_was_not_answered_is_left_out(tmp_path: Path) -> None:
+    pytest.importorskip("lm_eval", reason="the oracle, lm-eval==0.4.13, is not installed")
+    write_rows(tmp_path / "data" / "made" / "up" / "default")
+    spec = parsed(write_own(tmp_path))
+
+    def broken(context: str, continuation: str) -> float:
+        if context.endswith("Item 4 is called"):
+            raise RuntimeError("gone")
+        return nats(context, continuation)
+
+    backend = FakeBackend(loglikelihood=broken, generate=lambda context, settings: text(context))
+    result = Runner(lambda: backend).evaluate(spec, EvaluationOptions(data_dir=tmp_path / "data"))
+    whole, _ = run(spec, tmp_path / "data")
+    assert (result.n, result.errors) == (9, 1)
+    assert {metric.key: metric.n for metric in result.metrics} == {"nothing": 8, "length": 8, "pair": 8}
+    assert result.unscored == {"nothing": 1, "length": 1, "pair": 1}
+    assert result.warnings[0] == "1 of 9 documents was not answered: RuntimeError: gone"
+    lost = result.items[4]
+    assert (lost.error, lost.flaw, lost.scores, lost.answer) == ("RuntimeError: gone", Flaw.ERROR, {}, "")
+    assert [item for item in result.items if item.error is None] == [i for i in whole.items if i.index != 4]
+    kept = [item.scores["nothing"] for item in result.items if item.error is None]
+    assert result.metric("nothing").value == pytest.approx(sum(kept) / 8)
 
 
 def test_conversations(task: tuple[TaskSpec, Path]) -> None:

@@ -95,6 +95,24 @@ def test_all_stop_strings_cut_whatever_the_server_does(until: tuple[str, ...], e
     assert text_of(answered(chat_reply({"content": "purple, é\nQ: more"}), until=until)) == expected
 
 
+@pytest.mark.parametrize(
+    ("finish", "until", "truncated"),
+    [("length", (), True), ("stop", (), False), ("length", (",",), False), ("length", ("never",), True)],
+)
+@pytest.mark.parametrize("context", ["Red and blue", ASKED], ids=["completions", "chat"])
+def test_an_answer_tells_whether_the_limit_ended_it(
+    context: Context, finish: str, until: tuple[str, ...], truncated: bool
+) -> None:
+    def script(path: str, body: Body) -> Any:
+        if path == "/completions":
+            return {"choices": [{"text": "purple, é", "finish_reason": finish}]}
+        return chat_reply({"content": "purple, é"}, finish)
+
+    (answer,) = answers(script, [request(0, context, until=until)])
+    assert isinstance(answer, GenerationAnswer)
+    assert answer.truncated is truncated
+
+
 def test_reasoning_is_no_part_of_the_answer_and_stops_are_looked_for_after_it() -> None:
     inline = replace(CONVERSATION, think_end="</think>")
     content = {"content": "<think>Mix\n\nthem.</think>\n\npurple\n\nmore"}
