@@ -15,6 +15,7 @@ from pytest_lmeval.runner import Runner
 from pytest_lmeval.state import CATALOGUE, PROGRESS, RUNNER
 from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.sources import open_sources
+from pytest_lmeval.unused_baselines import UnusedBaselinesPlugin
 
 
 def activate(config: pytest.Config, settings: Settings) -> None:
@@ -38,6 +39,7 @@ def activate(config: pytest.Config, settings: Settings) -> None:
     _add_task_paths(config, settings)
     config.pluginmanager.register(CollectionPlugin(config), "lmeval-collection")
     config.pluginmanager.register(ReportPlugin(config), "lmeval-report")
+    config.pluginmanager.register(UnusedBaselinesPlugin(config), "lmeval-unused-baselines")
     if config.pluginmanager.hasplugin("xdist"):
         from pytest_lmeval.xdist import SchedulerPlugin
 

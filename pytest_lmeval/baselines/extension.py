@@ -10,7 +10,7 @@ deleting does nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,22 @@ from syrupy.session import SnapshotSession
 from pytest_lmeval.baselines.files import read_baseline, read_text, write_atomically
 from pytest_lmeval.baselines.format import dumps
 from pytest_lmeval.baselines.record import Baseline
+from pytest_lmeval.baselines.update import Update
+from pytest_lmeval.baselines.updating import Standing, decide_writing
 from pytest_lmeval.errors import BaselineError, SettingsError
 from pytest_lmeval.gate.policy import ModelPolicy
 from pytest_lmeval.gate.settings import Mode
-from pytest_lmeval.gate.verdict import Verdict, judge, recorded
+from pytest_lmeval.gate.verdict import Status, Verdict, judge, recorded
 from pytest_lmeval.results import TaskResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What is asserted: the baseline that this run would be, and the verdict on it.
-
-    ``updating`` tells that the file is to be replaced where it no longer describes the run.
-    """
+    """What is asserted: the baseline that this run would be, whether the file may stay as it is, and why not."""
 
     baseline: Baseline
-    verdict: Verdict
-    updating: bool
+    stays: bool
+    reasons: tuple[str, ...]
 
 
 class BaselineExtension(AbstractSyrupyExtension):
@@ -54,25 +53,24 @@ class BaselineExtension(AbstractSyrupyExtension):
     write_immediately = True
 
     def __init__(self) -> None:
-        self._keeps = False
+        self._stays = False
         self._reasons: tuple[str, ...] = ()
 
     def serialize(self, data: Any, **_: Any) -> str:
-        """Turn a Recording into the text of its file, and remember the verdict for :meth:`matches`."""
+        """Turn a Recording into the text of its file, and remember for :meth:`matches` what was decided."""
         if not isinstance(data, Recording):
             raise TypeError(f"expected a Recording, found {type(data).__name__}")
-        # A better result passes, so syrupy must not count it as failed; an update replaces its baseline all the same.
-        self._keeps = data.verdict.keeps_baseline or (data.verdict.passed and not data.updating)
-        self._reasons = data.verdict.reasons
+        self._stays = data.stays
+        self._reasons = data.reasons
         return dumps(data.baseline)
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
-        """Tell whether the file may stay as it is, by the gate's verdict.
+        """Tell whether the file may stay as it is.
 
         Not whether the texts are equal: an update would then rewrite every file for a change in the last digit,
         a date or a package version.
         """
-        return self._keeps
+        return self._stays
 
     def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
         """Give the gate's reasons, where syrupy would show a diff of thousands of lines."""
@@ -145,31 +143,60 @@ def check_baseline(
     policy: ModelPolicy,
     *,
     require_baseline: bool,
+    update: Update | None = None,
+    accept_regression: bool = False,
 ) -> Verdict:
-    """Judge a result against the item's baseline file, and record ``candidate`` there if the assertion updates.
+    """Judge a result against the item's baseline file, and record ``candidate`` there as ``update`` says.
 
-    An update writes where there is no usable file, where the runs are incomparable, where a gated metric moved
-    beyond its tolerance in either direction, or where this run has documents or metrics that the file lacks.
-    Else the file stays as it is: also for a run of fewer documents, which would only lose the others. With
-    ``mode: off`` no baseline is read or written.
+    What is written when, and what is refused, decides :func:`~pytest_lmeval.baselines.updating.decide_writing`; a
+    refusal fails the task. A file that stays as it is, is not touched. With ``mode: off`` no baseline is read or
+    written.
 
     Raises BaselineError for a file that cannot be used, unless it is being replaced, or not be written.
     """
     if policy.settings.mode is Mode.OFF:
         return judge(result, policy, None, require_baseline=False)
-    update = assertion.update_snapshots
-    location = assertion.extension.get_location(test_location=assertion.test_location, index=0)
-    baseline = _read(Path(location), replacing=update)
+    location = Path(assertion.extension.get_location(test_location=assertion.test_location, index=0))
+    baseline = _read(location, replacing=update in (Update.CHANGED, Update.ALL))
     verdict = judge(result, policy, baseline, require_baseline=require_baseline)
-    if baseline is None and not update:
+    if update is not None:
+        standing = _standing(verdict, baseline, exists=baseline is not None or location.exists())
+        writing = decide_writing(update, result, standing, accept_regression=accept_regression)
+        if writing.refused is not None:
+            return _not_recorded(verdict, writing.refused, worse=writing.worse)
+        return _assert(assertion, candidate, verdict, stays=not writing.writes)
+    if baseline is None:
         # Syrupy would count a missing snapshot as failed; whether it is one, the verdict says.
         return verdict
-    _ = assertion == Recording(baseline=candidate, verdict=verdict, updating=update)
+    return _assert(assertion, candidate, verdict, stays=verdict.keeps_baseline or verdict.passed)
+
+
+def _assert(assertion: SnapshotAssertion, candidate: Baseline, verdict: Verdict, *, stays: bool) -> Verdict:
+    """Let syrupy compare, write and count. Raises BaselineError for a file that could not be written."""
+    _ = assertion == Recording(baseline=candidate, stays=stays, reasons=verdict.reasons)
     execution = assertion.executions[assertion.num_executions - 1]
     if execution.exception is not None:
         # Syrupy keeps exceptions to itself: a file that was not written must not pass for written.
+        location = assertion.extension.get_location(test_location=assertion.test_location, index=0)
         raise BaselineError(f"{location}: cannot be written: {execution.exception}") from execution.exception
     return recorded(verdict) if execution.created or execution.updated else verdict
+
+
+def _not_recorded(verdict: Verdict, reason: str, *, worse: bool) -> Verdict:
+    """Fail where what was asked for is not done: a lower score is one of quality, everything else an error."""
+    status = Status.REGRESSED if worse else Status.ERROR
+    return replace(verdict, status=status, passed=False, reasons=(reason, *verdict.reasons))
+
+
+def _standing(verdict: Verdict, baseline: Baseline | None, *, exists: bool) -> Standing:
+    broken = verdict.status is Status.ERROR
+    return Standing(
+        exists=exists,
+        baseline=baseline,
+        keeps=verdict.keeps_baseline,
+        lowered=verdict.lowered,
+        broken=verdict.reasons[0] if broken else None,
+    )
 
 
 def _read(path: Path, *, replacing: bool) -> Baseline | None:

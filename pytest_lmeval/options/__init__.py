@@ -4,7 +4,8 @@ Each option ``--lm-name`` is also the ini key ``lm_name`` and the environment va
 The command line wins over the environment, the environment over the ini file.
 """
 
-from pytest_lmeval.options.baseline import Arm, BaselineSettings, Published, Stored, Update
+from pytest_lmeval.baselines.update import Update
+from pytest_lmeval.options.baseline import Arm, BaselineSettings, Published, Stored
 from pytest_lmeval.options.gate import GateSettings, SuiteTest
 from pytest_lmeval.options.settings import ReportTarget, Settings, add_options, parse_pairs, read_settings
 

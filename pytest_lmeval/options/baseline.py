@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from pytest_lmeval.backends.spec import ModelSpec
+from pytest_lmeval.baselines.update import Update
 from pytest_lmeval.errors import ModelSpecError, SettingsError
 from pytest_lmeval.options.option import FALSE, Option, boolean, integer
 
@@ -26,14 +26,6 @@ BASELINE_OPTIONS = (
     Option("calibrate", "K", "while recording, ask K times more and record how much answers vary by themselves"),
 )
 _PUBLISHED = (".yaml", ".yml", ".json")
-
-
-class Update(StrEnum):
-    """Which baselines a run writes: those that are missing, those that no longer hold, or all of its tasks."""
-
-    NEW = "new"
-    CHANGED = "changed"
-    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
