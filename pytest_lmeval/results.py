@@ -60,9 +60,8 @@ class ItemResult:
 
     ``index`` is the document's position in the evaluated split. The hashes are SHA-256 in hex: of the document,
     of everything sent to the model for it, and of the expected answer. ``scores`` maps metric keys to per-document
-    values where the metric is their mean (0 or 1 for accuracies); what other metrics are made of stands under
-    ``key/numerator`` and ``key/denominator`` (perplexities: log-probability in nats, words or bytes) or
-    ``key/item`` (of F1 and Matthews correlation: 1 where right). A document that was not scored has none.
+    values where the metric is their mean (0 or 1 for accuracies); what a median or a task's own aggregation is made of
+    stands under ``key/item``. A document that was not scored has none.
     ``counts`` maps the keys of corpus metrics (bleu, chrf, ter, f1, mcc, perplexities) to the document's additive
     statistics, from whose sums over documents the metric follows. ``margin`` is the log-probability of the gold choice
     minus that of the best other, in nats, divided by the choice's length where the main metric does; None where there

@@ -49,9 +49,7 @@ def check_thresholds(result: TaskResult, policy: ModelPolicy) -> tuple[Threshold
     checks: list[ThresholdCheck] = []
     for key, rule in policy.rules.items():
         metric = find_metric(result, key)
-        unscored = result.unscored.get(metric.key, 0)
-        is_mean = any(metric.key in item.scores for item in result.items)
-        checks += [_check(metric, bound, limit, unscored, is_mean=is_mean) for bound, limit in _bounds(rule, metric)]
+        checks += [_check(result, metric, bound, limit) for bound, limit in _bounds(rule, metric)]
     return tuple(checks)
 
 
@@ -72,8 +70,8 @@ def _bounds(rule: MetricRule, metric: MetricValue) -> Iterator[tuple[str, float]
         yield "max", rule.maximum
 
 
-def _check(metric: MetricValue, bound: str, limit: float, unscored: int, *, is_mean: bool) -> ThresholdCheck:
-    worst = _worst(metric, bound, unscored, is_mean=is_mean)
+def _check(result: TaskResult, metric: MetricValue, bound: str, limit: float) -> ThresholdCheck:
+    worst = _worst(result, metric, bound)
     # Not-a-number is on neither side of a limit: both comparisons are false, and it fails.
     passed = worst is not None and (worst >= limit if bound == "min" else worst <= limit)
     return ThresholdCheck(
@@ -84,16 +82,28 @@ def _check(metric: MetricValue, bound: str, limit: float, unscored: int, *, is_m
         stderr=metric.stderr,
         n=metric.n,
         passed=passed,
-        unscored=unscored,
+        unscored=result.unscored.get(metric.key, 0),
         worst=worst,
     )
 
 
-def _worst(metric: MetricValue, bound: str, unscored: int, *, is_mean: bool) -> float | None:
+def _worst(result: TaskResult, metric: MetricValue, bound: str) -> float | None:
     """Return the value with every unscored document at the bad end of the scale from 0 to 1."""
+    unscored = result.unscored.get(metric.key, 0)
     if not unscored:
         return metric.value
+    if result.leaves:
+        return _worst_of_leaves(result, metric, bound)
+    is_mean = any(metric.key in item.scores for item in result.items)
     if not is_mean or not 0 <= metric.value <= 1:
         return None
     total = metric.value * metric.n + (0 if bound == "min" else unscored)
     return total / (metric.n + unscored)
+
+
+def _worst_of_leaves(result: TaskResult, metric: MetricValue, bound: str) -> float | None:
+    """Each leaf at its worst, with the share that it has in the group."""
+    shares = zip(result.weights[metric.key], result.leaves, strict=True)
+    worst = [(share, _worst(leaf, leaf.metric(metric.key), bound)) for share, leaf in shares if share]
+    known = [share * value for share, value in worst if value is not None]
+    return sum(known) if len(known) == len(worst) else None

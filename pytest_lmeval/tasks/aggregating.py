@@ -11,6 +11,7 @@ a model gain by them. Values for
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pytest_lmeval.errors import LMEvalError
@@ -32,30 +33,57 @@ class Metrics(Protocol):
         """Return the metric of that name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """The metrics after one filter, and each row's additive statistics by metric key, where the metric has such."""
+
+    metrics: list[MetricValue]
+    counts: list[dict[str, tuple[float, ...]]]
+
+
 def aggregated(
-    spec: TaskSpec, metrics: Metrics, filter_name: str, rows: Sequence[Row], *, field: str = "metric_list"
-) -> Iterator[MetricValue]:
-    """Yield the metrics of one filter pipeline. Raises TaskFileError, at ``field``, where an aggregation fails."""
+    spec: TaskSpec,
+    metrics: Metrics,
+    filter_name: str,
+    rows: Sequence[Row],
+    *,
+    choices: int = 0,
+    field: str = "metric_list",
+) -> Aggregated:
+    """Reduce the rows to the metrics of one filter pipeline; ``choices`` is how many a document has at most.
+
+    Raises TaskFileError, at ``field``, where an aggregation fails.
+    """
+    found: list[MetricValue] = []
+    counts: list[dict[str, tuple[float, ...]]] = [{} for _ in rows]
     for name in dict.fromkeys(name for row in rows for name in row):
         metric = metrics.metric(name)
         try:
-            yield from _aggregate(metric, filter_name, [row[name] for row in rows if name in row])
+            places = _with_value(metric, [(place, row[name]) for place, row in enumerate(rows) if name in row])
+            (value, stderr), own = metric.aggregation.reduce([value for _, value in places], choices)
+            found += _values(metric, filter_name, value, stderr, len(places))
         except LMEvalError:
             raise
         except Exception as error:  # aggregations may be the task's own, and raise anything
             problem = f"{metric_key(name, filter_name)}: aggregation {metric.aggregation.name}"
             problem = f"{field}: {problem}: {type(error).__name__}: {error}"
             raise spec.document.error(problem, field) from error
+        for (place, _), one in zip(places, own or (), strict=own is not None):
+            counts[place][metric_key(name, filter_name)] = one
+    return Aggregated(found, counts)
 
 
-def _aggregate(metric: Metric, filter_name: str, column: Sequence[Any]) -> list[MetricValue]:
-    """Aggregate one column. A task's own aggregation may return a mapping: then each entry is a metric, ``f1[8k]``."""
-    aggregation = metric.aggregation
-    values = column if aggregation.gaps is Gaps.PASSED else [value for value in column if not is_gap(value)]
-    if not values and aggregation.gaps is Gaps.REPORTED:
+def _with_value(metric: Metric, column: Sequence[tuple[int, Any]]) -> Sequence[tuple[int, Any]]:
+    """Leave out documents without a value, where the aggregation is not made for them."""
+    gaps = metric.aggregation.gaps
+    kept = column if gaps is Gaps.PASSED else [(place, value) for place, value in column if not is_gap(value)]
+    if not kept and gaps is Gaps.REPORTED:
         raise ValueError(f"none of {len(column):,} documents has a value")
-    value: Any
-    value, stderr = aggregation.estimate(values)
+    return kept
+
+
+def _values(metric: Metric, filter_name: str, value: Any, stderr: float | None, n: int) -> list[MetricValue]:
+    """Name the value. A task's own aggregation may return a mapping: then each entry is a metric, ``f1[8k]``."""
     several = isinstance(value, Mapping)
     entries = {f"{metric.name}[{key}]": part for key, part in value.items()} if several else {metric.name: value}
     return [
@@ -65,7 +93,8 @@ def _aggregate(metric: Metric, filter_name: str, column: Sequence[Any]) -> list[
             value=float(part),
             stderr=stderr,
             higher_is_better=metric.higher_is_better,
-            n=len(values),
+            n=n,
+            aggregation="custom" if metric.aggregation.custom else metric.aggregation.name,
         )
         for name, part in entries.items()
     ]

@@ -120,7 +120,7 @@ class Evaluation:
         documents = {reply.question.index: self._documents[reply.question.index] for reply in replies}
         with code_allowed(self.spec, self._options):
             scored = self._scored_by_filter(good, [documents[reply.question.index] for reply in good])
-            metrics = [m for name, one in scored.items() for m in aggregated(self.spec, self._scorer, name, one.rows)]
+        metrics = [metric for one in scored.values() for metric in one.found.metrics]
         warnings = (*left_out(replies), *self._warnings(good, scored, metrics))
         main = main_metric(self.spec, metrics)
         items = Items(self.spec, self._scorer, main).make(replies, scored, self._columns, [*documents.values()])
@@ -175,11 +175,13 @@ class Evaluation:
     def _scored_by_filter(self, replies: Sequence[Reply], documents: Sequence[Any]) -> dict[str, Scored]:
         responses = [reply.responses for reply in replies]
         return {
-            name: self._scored(pipeline, replies, responses, documents) for name, pipeline in self._pipelines.items()
+            name: self._scored(name, pipeline, replies, responses, documents)
+            for name, pipeline in self._pipelines.items()
         }
 
     def _scored(
         self,
+        name: str,
         pipeline: filters.Filter,
         replies: Sequence[Reply],
         responses: Sequence[list[list[Any]]],
@@ -190,7 +192,9 @@ class Evaluation:
         filtered = iter(self._filtered(pipeline, flat, per_request))
         results = [[next(filtered) for _ in document] for document in responses]
         triples = zip(replies, documents, results, strict=True)
-        return Scored(results, [self._score_one(reply.question, d, result) for reply, d, result in triples])
+        rows = [self._score_one(reply.question, document, result) for reply, document, result in triples]
+        choices = max(len(reply.question.choices) for reply in replies)
+        return Scored(results, rows, aggregated(self.spec, self._scorer, name, rows, choices=choices))
 
     def _filtered(self, pipeline: filters.Filter, responses: list[list[Any]], documents: list[Any]) -> Any:
         try:

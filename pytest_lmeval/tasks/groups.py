@@ -135,7 +135,8 @@ def _aggregate(document: TaskDocument, entry: Any) -> Aggregate:
 
 def aggregate(group: Group, results: Sequence[TaskResult]) -> TaskResult:
     """Combine the leaves' results. Raises TaskFileError where the group names no metric that they have."""
-    metrics = [m for entry in group.spec.aggregates for m in _combined(entry, results)]
+    combined = [pair for entry in group.spec.aggregates for pair in _combined(entry, results)]
+    metrics = [metric for metric, _ in combined]
     if not metrics:
         raise group.spec.document.error(f"{group.spec.group}: its tasks have none of the metrics it aggregates")
     return TaskResult(
@@ -149,17 +150,31 @@ def aggregate(group: Group, results: Sequence[TaskResult]) -> TaskResult:
         tokens=0,
         seconds=0.0,
         members=tuple(r.task for r in results),
+        unscored=_unscored(metrics, results),
         alias=group.spec.alias,
         errors=sum(r.errors for r in results),
         leaves=tuple(results),
+        weights={metric.key: weights for metric, weights in combined},
     )
 
 
-def _combined(entry: Aggregate, results: Sequence[TaskResult]) -> Iterator[MetricValue]:
-    found = [m for r in results for m in r.metrics if m.name in (entry.metric, _elsewhere(entry, r))]
-    for name in dict.fromkeys(m.filter for m in found):
+def _combined(entry: Aggregate, results: Sequence[TaskResult]) -> Iterator[tuple[MetricValue, tuple[float, ...]]]:
+    """Yield the mean for each filter, with the share that each of ``results`` has in it."""
+    columns = [[m for m in r.metrics if m.name in (entry.metric, _elsewhere(entry, r))] for r in results]
+    for name in dict.fromkeys(m.filter for column in columns for m in column):
         if entry.filters is None or name in entry.filters:
-            yield _mean([m for m in found if m.filter == name], weighted=entry.weight_by_size)
+            metrics = [next((m for m in column if m.filter == name), None) for column in columns]
+            yield _mean([m for m in metrics if m is not None], weighted=entry.weight_by_size), _shares(metrics, entry)
+
+
+def _shares(metrics: Sequence[MetricValue | None], entry: Aggregate) -> tuple[float, ...]:
+    sizes = [0 if metric is None else metric.n if entry.weight_by_size else 1 for metric in metrics]
+    return tuple(size / sum(sizes) for size in sizes)
+
+
+def _unscored(metrics: Sequence[MetricValue], results: Sequence[TaskResult]) -> dict[str, int]:
+    counts = {metric.key: sum(r.unscored.get(metric.key, 0) for r in results) for metric in metrics}
+    return {key: count for key, count in counts.items() if count}
 
 
 def _elsewhere(entry: Aggregate, result: TaskResult) -> str | None:
@@ -179,6 +194,7 @@ def _mean(metrics: Sequence[MetricValue], *, weighted: bool) -> MetricValue:
         stderr=_stderr(metrics, sizes, weighted=weighted),
         higher_is_better=first.higher_is_better,
         n=sum(sizes),
+        aggregation="group mean",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_lmeval.backends.protocol import GenerationAnswer, LoglikelihoodAnswer
 from pytest_lmeval.results import Flaw, ItemResult, MetricValue, metric_key
+from pytest_lmeval.tasks.aggregating import Aggregated
 from pytest_lmeval.tasks.aggregation import is_gap
 from pytest_lmeval.tasks.facets import Columns
 from pytest_lmeval.tasks.filters.finding import Finding, extracted
@@ -21,10 +22,11 @@ from pytest_lmeval.unanswered import first_line
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One pipeline's ``results`` per document and request, and the ``rows`` of values by metric that follow."""
+    """One pipeline's ``results`` per document and request, the ``rows`` of values by metric, and what these make."""
 
     results: list[list[Any]]
     rows: list[dict[str, Any]]
+    found: Aggregated
 
 
 class Items:
@@ -71,7 +73,8 @@ class Items:
     def _answered(self, reply: Reply, position: int, scored: Mapping[str, Scored]) -> dict[str, Any]:
         scores = self._scores(position, scored)
         filtered = scored[self._main.filter].results[position]
-        facts: dict[str, Any] = {"scores": scores, "margin": None, "answer": _shown_answer(reply)}
+        counts = {key: value for one in scored.values() for key, value in one.found.counts[position].items()}
+        facts: dict[str, Any] = {"scores": scores, "counts": counts, "margin": None, "answer": _shown_answer(reply)}
         if isinstance(reply.first[0], GenerationAnswer):
             found = filtered[0] if filtered else None
             facts["extracted"] = extracted(found, reply.first[0].text)

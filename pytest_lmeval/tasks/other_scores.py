@@ -38,10 +38,10 @@ def under(result: TaskResult, scoring: str) -> TaskResult:
 
 
 def _item(item: ItemResult, keys: set[str], scoring: str) -> ItemResult:
-    return replace(item, scores=_renamed(item.scores, keys, scoring))
+    return replace(item, scores=_renamed(item.scores, keys, scoring), counts=_renamed(item.counts, keys, scoring))
 
 
 def _renamed(values: Mapping[str, T], keys: set[str], scoring: str) -> dict[str, T]:
-    """Keep the values of these metrics, and of what they are made of (``key/numerator``)."""
+    """Keep the values of these metrics, and of what they are made of (``key/item``)."""
     parts = [(key.partition("/"), value) for key, value in values.items()]
     return {f"{named(key, scoring)}{slash}{rest}": value for (key, slash, rest), value in parts if key in keys}

@@ -49,7 +49,7 @@ def test_what_is_no_number_survives() -> None:
         (["infinity"], 1),
         (["--"], 1),
         (["None"], 1),
-        ([" ".join("1" * 65)], 1),
+        ([" ".join("1" * 145)], 1),
     ],
 )
 def test_hostile_statistics(lines: list[str], count: int) -> None:

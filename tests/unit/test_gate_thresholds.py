@@ -117,6 +117,23 @@ def test_what_is_said_of_documents_without_a_score() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("gate", "passed"),
+    [({"min": 0.71}, True), ({"min": 0.72}, False), ({"max": 0.84}, True), ({"max": 0.83}, False)],
+)
+def test_a_group_is_at_its_worst_where_each_leaf_is(gate: dict[str, float], passed: bool) -> None:
+    leaves = (partly_scored(0.9, 10), partly_scored(0.8, 0), result(metric("f1", 0.1)))
+    group = dataclasses.replace(
+        result(metric("acc", 0.825)), leaves=leaves, weights={"acc": (0.25, 0.75, 0.0)}, unscored={"acc": 10}
+    )
+    (check,) = check_thresholds(group, policy(acc=gate))
+    # 0.25 times 0.45 or 0.95, and 0.75 times 0.8.
+    assert check.worst == pytest.approx(0.7125 if "min" in gate else 0.8375)
+    assert check.passed is passed
+    unknown = dataclasses.replace(group, leaves=(partly_scored(0.9, 10, scores=False), *leaves[1:]))
+    assert check_thresholds(unknown, policy(acc=gate))[0].worst is None
+
+
 def test_an_unknown_metric_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match=r"gate\.acc_norn: t has no 'acc_norn'; its metrics are acc, f1"):
         check_thresholds(result(metric("acc", 0.5), metric("f1", 0.5)), policy(acc_norn=0.1))

@@ -117,7 +117,9 @@ def test_loglikelihood(tmp_path: Path) -> None:
     result = scored(small_task(tmp_path, keys, TWO), [(-1.0, True), (-2.0, False), (-6.0, True)])
     assert values(result) == {"perplexity": pytest.approx(math.exp(3)), "acc": 2 / 3}
     assert [metric.higher_is_better for metric in result.metrics] == [False, True]
-    assert result.items[1].scores == {"perplexity/item": -2.0, "acc": 0}
+    assert result.items[1].scores == {"acc": 0}
+    assert [item.counts for item in result.items] == [{"perplexity": (v, 1.0)} for v in (-1.0, -2.0, -6.0)]
+    assert [metric.aggregation for metric in result.metrics] == ["perplexity", "mean"]
     assert (result.items[0].answer, result.items[1].answer) == ("greedy", "not greedy")
     assert result.items[0].margin is None
     assert result.main_metric == "acc"
@@ -133,15 +135,13 @@ def test_rolling_counts_words_and_bytes(tmp_path: Path) -> None:
         "byte_perplexity": pytest.approx(math.exp(14 / 16)),
         "bits_per_byte": pytest.approx(14 / 16 / math.log(2)),
     }
-    assert result.items[0].scores == {
-        "word_perplexity/numerator": -10.0,
-        "word_perplexity/denominator": 4.0,
-        **{
-            f"{m}/{p}": v
-            for m in ("byte_perplexity", "bits_per_byte")
-            for p, v in (("numerator", -10), ("denominator", 13))
-        },
+    assert result.items[0].scores == {}
+    assert result.items[0].counts == {
+        "word_perplexity": (-10.0, 4.0),
+        "byte_perplexity": (-10.0, 13.0),
+        "bits_per_byte": (-10.0, 13.0),
     }
+    assert [metric.aggregation for metric in result.metrics] == [*["weighted_perplexity"] * 2, "bits_per_byte"]
 
 
 FILTERS = [
@@ -220,12 +220,9 @@ def test_process_results_with_pairs_and_unlisted_metrics(tmp_path: Path) -> None
     assert values(result) == {"weighted": pytest.approx(math.exp(0.5)), "share": -2.0, "extra": 0.5}
     assert result.metric("weighted").higher_is_better is False
     assert result.metric("weighted").stderr is not None
-    assert result.items[1].scores == {
-        "weighted/numerator": -3.0,
-        "weighted/denominator": 6.0,
-        "share/item": -3.0,
-        "extra": 0.0,
-    }
+    assert result.items[1].scores == {"share/item": -3.0, "extra": 0.0}
+    assert result.items[1].counts == {"weighted": (-3.0, 6.0)}
+    assert [metric.aggregation for metric in result.metrics] == ["weighted_perplexity", "median", "mean"]
     assert result.items[0].margin is None
 
 
@@ -236,6 +233,7 @@ def test_a_metric_function_may_return_several(tmp_path: Path) -> None:
     """
     result = scored(small_task(tmp_path, GENERATE, functions=OWN, tail=tail), ["a", "bb", "cccc"])
     assert values(result) == {"left": 60.0, "right": 4.0}
+    assert [metric.aggregation for metric in result.metrics] == ["custom", "custom"]
 
 
 FAILING = """

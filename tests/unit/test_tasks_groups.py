@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,31 @@ def test_the_mean_over_leaves_is_the_references(weighted: bool) -> None:
 
 def test_weighted_is_the_default() -> None:
     assert aggregate(group({"metric": "acc"}), RESULTS).metrics[0].value == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize(("weighted", "shares"), [(True, (0.1, 0.3, 0.6)), (False, (1 / 3, 1 / 3, 1 / 3))])
+def test_a_group_keeps_its_leaves_and_their_shares(weighted: bool, shares: tuple[float, ...]) -> None:
+    result = aggregate(group({"metric": "acc", "weight_by_size": weighted}), RESULTS)
+    assert result.leaves == tuple(RESULTS)
+    assert result.weights == {"acc": pytest.approx(shares)}
+    assert result.metric("acc").aggregation == "group mean"
+    parts = zip(result.weights["acc"], result.leaves, strict=True)
+    assert sum(w * leaf.metric("acc").value for w, leaf in parts) == pytest.approx(result.metric("acc").value)
+    assert result.items == ()
+    assert (result.n, result.tokens, result.seconds) == (100, 0, 0.0)
+
+
+def test_a_leaf_that_lacks_the_metric_has_no_share() -> None:
+    results = [RESULTS[0], leaf("x", 5, ("em", "first", 0.5, None), ("em", "none", 0.25, None)), RESULTS[2]]
+    result = aggregate(group({"metric": "acc", "weight_by_size": False}, {"metric": "em"}), results)
+    assert result.weights == {"acc": (0.5, 0.0, 0.5), "em,first": (0.0, 1.0, 0.0), "em": (0.0, 1.0, 0.0)}
+
+
+def test_documents_that_were_not_answered_add_up() -> None:
+    results = [replace(r, errors=e, unscored={"acc": e, "f1": 9}) for r, e in zip(RESULTS, (2, 0, 1), strict=True)]
+    result = aggregate(group({"metric": "acc"}), results)
+    assert (result.errors, result.unscored) == (3, {"acc": 3})
+    assert aggregate(group({"metric": "acc"}), RESULTS).unscored == {}
 
 
 def test_a_missing_stderr_is_not_invented() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 Values = Sequence[Any]
 #: A value and its standard error.
 Estimate = tuple[float, float | None]
+#: Additive statistics: a tuple of equal length for every document, from whose sums the metric follows.
+Counts = Sequence[tuple[float, ...]]
 
 #: Resamples of a bootstrap: its own error is then two percent of the standard error.
 RESAMPLES = 1000
@@ -36,13 +38,8 @@ def item_of(key: str, value: Any) -> dict[str, float]:
     return {f"{key}/item": float(value)} if is_number(value) else {}
 
 
-def ratio_of(key: str, value: Any) -> dict[str, float]:
-    """The pair under ``key/numerator`` and ``key/denominator``."""
-    return {f"{key}/numerator": float(value[0]), f"{key}/denominator": float(value[1])}
-
-
 def nothing_of(key: str, value: Any) -> dict[str, float]:
-    """Nothing: texts do not belong into results."""
+    """Nothing: the metric is no mean of its documents'."""
     return {}
 
 
@@ -51,8 +48,10 @@ class Aggregation:
     """``value`` of all documents' values, and ``stderr`` in the same unit where an estimate exists.
 
     ``per_document`` reduces one document's value, for a metric key, to the numbers that ItemResult.scores holds.
-    ``package`` is what must be installed for it beyond the core. ``together`` gives value and standard error where
-    that is cheaper than one after the other.
+    ``counts`` gives the documents' additive statistics, where the metric has such; it is told among how many choices
+    was chosen, 0 where among none, and returns None where there are too many statistics to keep. ``package`` is what
+    must be installed for it beyond the core. ``together`` gives value, standard error and counts where that is cheaper
+    than one after the other. ``custom`` tells that it is the task's own.
     """
 
     name: str
@@ -61,11 +60,25 @@ class Aggregation:
     per_document: Callable[[str, Any], dict[str, float]] = item_of
     gaps: Gaps = Gaps.REPORTED
     package: str | None = None
-    together: Callable[[Values], Estimate] | None = None
+    counts: Callable[[Values, int], Counts | None] | None = None
+    together: Callable[[Values], tuple[Estimate, Counts]] | None = None
+    custom: bool = False
+
+    @classmethod
+    def own(cls, name: str, function: Callable[[Values], Any]) -> Aggregation:
+        """Make an aggregation of a function of the task's own, which sees every document's value."""
+        return cls(name, function, gaps=Gaps.PASSED, custom=True)
 
     def estimate(self, values: Values) -> Estimate:
         """Return the value and its standard error."""
-        return self.together(values) if self.together else (self.value(values), self.stderr(values))
+        return self.reduce(values)[0]
+
+    def reduce(self, values: Values, choices: int = 0) -> tuple[Estimate, Counts | None]:
+        """Return the value with its standard error, and the documents' additive statistics."""
+        if self.together is not None:
+            return self.together(values)
+        estimate = self.value(values), self.stderr(values)
+        return estimate, None if self.counts is None else self.counts(values, choices)
 
 
 def is_number(value: Any) -> bool:

@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from pytest_lmeval.tasks.aggregation.base import RESAMPLES, SEED, Aggregation, Values, number_of
+from pytest_lmeval.tasks.aggregation.base import RESAMPLES, SEED, Aggregation, Counts, Values, nothing_of, number_of
 from pytest_lmeval.tasks.aggregation.means import mean_stderr
+
+# A document's row of a confusion matrix of more classes is too long to keep.
+_MOST_CLASSES = 12
 
 # Counts held at a time, so that many kinds of documents need no more memory than few.
 _COUNTS = 2_000_000
@@ -112,14 +115,38 @@ def brier_score(pairs: Values) -> float:
     return float(np.mean([brier(pair) for pair in pairs]))
 
 
-def _is_right(key: str, pair: Any) -> dict[str, float]:
-    gold, predicted = pair
-    return {f"{key}/item": float(gold == predicted)}
+def _positives(pairs: Values, choices: int) -> Counts:
+    """Of each document: is it a true positive, a false positive, a false negative of class 1."""
+    kinds = [(gold == 1, predicted == 1) for gold, predicted in pairs]
+    return [(float(g and p), float(p and not g), float(g and not p)) for g, p in kinds]
+
+
+def _confusion(pairs: Values, choices: int) -> Counts | None:
+    """Of each document: a confusion matrix with a single 1, row by row, a row per gold class.
+
+    Classes are in sorted order: those that occur, and all choices, whether or not one of them does. Thus two runs have
+    the same classes. None where there are more than twelve, or where they have no order.
+    """
+    found = {value for pair in pairs for value in pair}
+    numbers = all(isinstance(value, int | np.integer) for value in found)
+    if not numbers and not all(isinstance(value, str) for value in found):
+        return None
+    places = {value: place for place, value in enumerate(sorted(found.union(range(choices)) if numbers else found))}
+    if len(places) > _MOST_CLASSES:
+        return None
+    ones = {(g, p): _one(places[g] * len(places) + places[p], len(places) ** 2) for g, p in dict.fromkeys(pairs)}
+    return [ones[gold, predicted] for gold, predicted in pairs]
+
+
+def _one(place: int, length: int) -> tuple[float, ...]:
+    return tuple(float(at == place) for at in range(length))
 
 
 CLASSIFICATION = (
-    Aggregation("f1", f1, _f1_stderr, _is_right, package="sklearn"),
-    Aggregation("matthews_corrcoef", matthews_correlation, _matthews_stderr, _is_right, package="sklearn"),
+    Aggregation("f1", f1, _f1_stderr, nothing_of, package="sklearn", counts=_positives),
+    Aggregation(
+        "matthews_corrcoef", matthews_correlation, _matthews_stderr, nothing_of, package="sklearn", counts=_confusion
+    ),
     Aggregation(
         "brier_score",
         brier_score,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pytest_lmeval.tasks.aggregation.base import SEED, Aggregation, Gaps, Values, nothing_of, number_of, ratio_of
+from pytest_lmeval.tasks.aggregation.base import SEED, Aggregation, Counts, Gaps, Values, nothing_of, number_of
 
 
 def mean(values: Values) -> float:
@@ -100,13 +100,23 @@ def _nanmean_stderr(values: Values) -> float | None:
     return mean_stderr([v for v in values if not math.isnan(v)])
 
 
+def _per_document(values: Values, choices: int) -> Counts:
+    """Log-probability (nats) and 1: what is summed is divided by the number of documents."""
+    return [(float(value), 1.0) for value in values]
+
+
+def _weighted(pairs: Values, choices: int) -> Counts:
+    """Log-probability (nats) and words or bytes."""
+    return [(float(total), float(weight)) for total, weight in pairs]
+
+
 MEANS = (
     Aggregation("mean", mean, mean_stderr, number_of),
     Aggregation("nanmean", _nanmean, _nanmean_stderr, number_of, Gaps.SKIPPED),
     Aggregation("median", median, _median_stderr),
-    Aggregation("perplexity", perplexity, _perplexity_stderr),
-    Aggregation("weighted_perplexity", weighted_perplexity, _weighted_perplexity_stderr, ratio_of),
-    Aggregation("bits_per_byte", bits_per_byte, _bits_per_byte_stderr, ratio_of),
+    Aggregation("perplexity", perplexity, _perplexity_stderr, nothing_of, counts=_per_document),
+    Aggregation("weighted_perplexity", weighted_perplexity, _weighted_perplexity_stderr, nothing_of, counts=_weighted),
+    Aggregation("bits_per_byte", bits_per_byte, _bits_per_byte_stderr, nothing_of, counts=_weighted),
     # The reference's stand-in for "no metric"; tasks use it to collect answers only.
     Aggregation("bypass", lambda values: 999.0, per_document=nothing_of, gaps=Gaps.PASSED),
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any
 
-from pytest_lmeval.tasks.aggregation.base import RESAMPLES, Aggregation, Estimate, Values, nothing_of
+from pytest_lmeval.tasks.aggregation.base import RESAMPLES, Aggregation, Counts, Estimate, Values, nothing_of
 
 # sacreBLEU holds the counts of all resamples at once: at most two million documents, some 200 MB.
 _RESAMPLED_DOCUMENTS = 2_000_000
@@ -21,25 +21,42 @@ _HALF_INTERVAL = 1.96
 
 
 def _corpus(name: str, make: Callable[[], Any]) -> Aggregation:
-    def estimate(pairs: Values) -> Estimate:
+    def reduce(pairs: Values) -> tuple[Estimate, Counts]:
         metric = _in_floats(make())
+        kept = _keeping(metric)
         resamples = max(_FEWEST_RESAMPLES, min(RESAMPLES, _RESAMPLED_DOCUMENTS // len(pairs)))
         score = metric.corpus_score(*_columns(name, pairs), n_bootstrap=resamples)
+        counts = [tuple(map(float, row)) for row in kept]
         if len(pairs) < 2:
-            return float(score.score), None
+            return (float(score.score), None), counts
         shown = score.format(width=9, signature=metric.get_signature().format(), is_json=True)
         # No interval is given around a mean of 0: then every resample has the same score.
-        return float(score.score), float(json.loads(shown).get("confidence_var", 0.0)) / _HALF_INTERVAL
+        stderr = float(json.loads(shown).get("confidence_var", 0.0)) / _HALF_INTERVAL
+        return (float(score.score), stderr), counts
 
     return Aggregation(
         name,
-        lambda pairs: estimate(pairs)[0],
-        lambda pairs: estimate(pairs)[1],
+        lambda pairs: reduce(pairs)[0][0],
+        lambda pairs: reduce(pairs)[0][1],
         nothing_of,
         package="sacrebleu",
-        # Most of the time goes into counting, which both need.
-        together=estimate,
+        counts=lambda pairs, choices: reduce(pairs)[1],
+        # Most of the time goes into counting, which all need.
+        together=reduce,
     )
+
+
+def _keeping(metric: Any) -> list[Any]:
+    """Return a list that will hold the documents' statistics once ``metric`` has computed a score from them."""
+    kept: list[Any] = []
+    extract = metric._extract_corpus_statistics
+
+    def extracted(*columns: Any) -> Any:
+        kept[:] = extract(*columns)
+        return kept
+
+    metric._extract_corpus_statistics = extracted
+    return kept
 
 
 def _in_floats(metric: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_lmeval.errors import LMEvalError, UserError
 from pytest_lmeval.suggestions import missing_key, suggestion
-from pytest_lmeval.tasks.aggregation import AGGREGATIONS, Aggregation, Gaps
+from pytest_lmeval.tasks.aggregation import AGGREGATIONS, Aggregation
 from pytest_lmeval.tasks.functions import resolve
 from pytest_lmeval.tasks.metrics import evaluated
 from pytest_lmeval.tasks.metrics.comparing import Compare, calling, nothing, pair
@@ -178,7 +178,7 @@ def _unknown(spec: TaskSpec, name: str) -> LMEvalError:
 
 def _aggregation(spec: TaskSpec, metric: str, given: Any) -> Aggregation:
     if isinstance(given, FunctionReference):
-        return Aggregation(given.qualified_name, resolve(given), gaps=Gaps.PASSED)
+        return Aggregation.own(given.qualified_name, resolve(given))
     name = given or KNOWN.get(metric, (None,))[0] or registered_aggregation(spec, metric)
     if name is None:
         raise _error(spec, f"metric {metric!r} needs an 'aggregation' (mean, median …)")
@@ -187,7 +187,7 @@ def _aggregation(spec: TaskSpec, metric: str, given: Any) -> Aggregation:
         if own is None:
             hint = suggestion(name, AGGREGATIONS, "Known aggregations")
             raise _error(spec, f"unknown aggregation {name!r} of {metric}.{hint}")
-        return Aggregation(str(name), own, gaps=Gaps.PASSED)
+        return Aggregation.own(str(name), own)
     _check_package(spec, metric, AGGREGATIONS[name].package)
     return AGGREGATIONS[name]
 

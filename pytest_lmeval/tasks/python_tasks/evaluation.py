@@ -58,15 +58,19 @@ class PythonEvaluation:
         with code_allowed(self.spec, self._options):
             rows = self._scored(instances)
             columns = {name: list(scored.values()) for name, scored in rows.items()}
-            metrics = [
-                metric
+            found = {
+                name: aggregated(self.spec, self._metrics, name, column, field="class")
                 for name, column in columns.items()
-                for metric in aggregated(self.spec, self._metrics, name, column, field="class")
-            ]
+            }
+        metrics = [metric for one in found.values() for metric in one.metrics]
         if not metrics:
             raise self.spec.document.error(f"class: {self.spec.task} returned no metric for any document", "class")
         main = main_metric(self.spec, metrics)
         filtered = {index: group[0].filtered_resps[main.filter] for index, group in instances.items()}
+        counts = {
+            index: {key: value for one in found.values() for key, value in one.counts[place].items()}
+            for place, index in enumerate(instances)
+        }
         documents = [self._documents[reply.question.index] for reply in replies]
         errors = len(replies) - len(answered)
         return TaskResult(
@@ -75,7 +79,7 @@ class PythonEvaluation:
             total=len(self._documents),
             metrics=tuple(metrics),
             main_metric=main.key,
-            items=tuple(make_items(replies, rows, filtered, self._metrics, self._columns, documents)),
+            items=tuple(make_items(replies, rows, counts, filtered, self._metrics, self._columns, documents)),
             settings=self.settings,
             tokens=sum(tokens(group) for group in answers.values()),
             seconds=seconds,

@@ -21,15 +21,21 @@ Rows = Mapping[str, Mapping[int, Mapping[str, Any]]]
 def make_items(
     replies: Sequence[Reply],
     rows: Rows,
+    counts: Mapping[int, Mapping[str, tuple[float, ...]]],
     filtered: Mapping[int, Any],
     metrics: ClassMetrics,
     columns: Columns,
     documents: Sequence[Mapping[str, Any]],
 ) -> Iterator[ItemResult]:
-    """Yield an item per reply. ``filtered`` is what the main metric's filter made of each document's first answer."""
+    """Yield an item per reply.
+
+    ``counts`` are the documents' additive statistics by metric, ``filtered`` is what the main metric's filter made of
+    their first answer.
+    """
     facets = columns.facets(documents, [reply.question.prompt_length for reply in replies])
     for reply, document, labels in zip(replies, documents, facets, strict=True):
         question = reply.question
+        facts = _failed(reply) if reply.failures else _answered(reply, rows, filtered[question.index], metrics)
         yield ItemResult(
             index=question.index,
             document_hash=question.document_hash,
@@ -40,7 +46,8 @@ def make_items(
             target=str(question.gold),
             facets=labels,
             cluster=columns.cluster_of(document),
-            **(_failed(reply) if reply.failures else _answered(reply, rows, filtered[question.index], metrics)),
+            counts=counts.get(question.index, {}),
+            **facts,
         )
 
 

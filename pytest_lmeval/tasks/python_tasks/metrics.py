@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_lmeval.tasks.aggregation import AGGREGATIONS, Aggregation, Gaps, is_gap
+from pytest_lmeval.tasks.aggregation import AGGREGATIONS, Aggregation, is_gap
 from pytest_lmeval.tasks.metrics import Metric
 
 
@@ -28,4 +28,4 @@ class ClassMetrics:
         # The reference's own mean and numpy's: of these the standard error is known.
         if function is None or getattr(function, "__name__", "") == "mean":
             return mean
-        return Aggregation(name, function, gaps=Gaps.PASSED)
+        return Aggregation.own(name, function)
