@@ -64,7 +64,7 @@ def provenance(baseline: Baseline, today: datetime.date | None = None) -> str:
 def _facts(baseline: Baseline, today: datetime.date) -> Iterator[str]:
     age = age_in_days(baseline, today)
     if age is not None:
-        yield _days(age) + (", old: record it again when you can" if age > OLD_DAYS else "")
+        yield _days(age) + (": record it again" if age > OLD_DAYS else "")
     if baseline.commit is not None:
         yield f"commit {_shown(baseline.commit)}"
     if engine := _engine(baseline):

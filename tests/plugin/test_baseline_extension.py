@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_lmeval.baselines.extension import BaselineExtension
+from pytest_lmeval.baselines.format import dumps, loads
 
 pytest_plugins = ["pytester"]
 
 CONFTEST = """
-import hashlib, json
+import hashlib, json, os
 import pytest
 from pytest_lmeval.baselines.extension import baseline_assertion, check_baseline
 from pytest_lmeval.baselines.format import from_result
+from pytest_lmeval.baselines.update import Update
 from pytest_lmeval.gate.policy import parse_gate
 from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings
 
 
 def pytest_addoption(parser):
-    parser.addoption("--record", action="store_true")
+    parser.addoption("--record", nargs="?", const="changed", type=Update)
+    parser.addoption("--accept", action="store_true")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -34,7 +38,7 @@ def sha(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def evaluated(task, right):
+def evaluated(task, right, **more):
     items = tuple(
         ItemResult(index=i, document_hash=sha(f"d{i}"), prompt_hash=sha(f"p{i}"), target_hash=sha(f"t{i}"),
                    scores={"acc": float(r)}, margin=None, prompt="?", target="yes", answer="yes")
@@ -45,23 +49,25 @@ def evaluated(task, right):
     settings = TaskSettings(dataset="d", dataset_config=None, split="test", num_fewshot=0, seed=1, limit=None,
                             output_type="multiple_choice", generation=None, task_hash="t")
     return TaskResult(task=task, n=len(right), total=100, metrics=(acc,), main_metric="acc", items=items,
-                      settings=settings)
+                      settings=settings, **more)
 
 
 @pytest.fixture
 def check(request):
     def check(**gate):
         answers = json.loads((request.config.rootpath / "answers.json").read_text())
-        result = evaluated(request.node.name, [i < answers[0] for i in range(answers[1])])
+        result = evaluated(request.node.name, [i < answers[0] for i in range(answers[1])], stopped=os.getenv("STOPPED"))
         update = request.config.getoption("--record")
         verdict = check_baseline(
-            baseline_assertion(request, update),
+            baseline_assertion(request, update is not None),
             result,
             from_result(result, {}, {}, f"{answers}"),
             parse_gate(gate).for_model("demo"),
             require_baseline=False,
+            update=update,
+            accept_regression=request.config.getoption("--accept"),
         )
-        print(f"<{request.node.name} {verdict.status}>")
+        print(f"<{request.node.name} {verdict.status}>", *verdict.reasons[:1])
         return verdict
 
     return check
@@ -118,6 +124,13 @@ class Project:
     def path(self, name: str) -> Path:
         return self.pytester.path / "baselines" / "demo" / f"test_task_{name}.json"
 
+    def dated_back(self) -> dict[str, str]:
+        """Give the baselines another date, so that writing the same again shows; return the files."""
+        for name in NAMES:
+            baseline = loads(self.path(name).read_text())
+            self.path(name).write_text(dumps(replace(baseline, created="2020-01-01")))
+        return self.files()
+
     def files(self) -> dict[str, str]:
         folder = self.pytester.path / "baselines"
         return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
@@ -152,7 +165,7 @@ def recorded(project: Project, cache: dict[str, str]) -> Project:
 def test_a_plain_run_writes_nothing(project: Project) -> None:
     run = project.run()
     run.assert_outcomes(passed=3)
-    run.stdout.fnmatch_lines(["<test_task_a no-baseline>"])
+    run.stdout.fnmatch_lines(["<test_task_a no-baseline>*"])
     assert project.files() == {}
     # Also where syrupy is told to write whatever it has.
     project.run("--snapshot-update").assert_outcomes(passed=3)
@@ -163,35 +176,83 @@ def test_recorded_then_compared(recorded: Project) -> None:
     before = recorded.files()
     run = recorded.run()
     run.assert_outcomes(passed=3)
-    run.stdout.fnmatch_lines(["<test_task_a pass>"])
+    run.stdout.fnmatch_lines(["<test_task_a pass>*"])
     recorded.answer(40)
     run = recorded.run("--snapshot-update")
     run.assert_outcomes(failed=3)
-    run.stdout.fnmatch_lines(["<test_task_a regressed>"])
+    run.stdout.fnmatch_lines(["<test_task_a regressed>*"])
     assert recorded.files() == before
 
 
 @pytest.mark.parametrize(
-    ("right", "count", "verdict", "rewritten"),
+    ("args", "answer", "verdict", "rewritten"),
     [
-        (60, 100, "pass", False),
-        (61, 100, "pass", False),  # within the tolerance: no noise commits
-        (40, 100, "recorded", True),
-        (80, 100, "recorded", True),
-        (50, 50, "pass", False),  # half of the documents, as good as before on these
+        (("--record",), (60, 100), "pass", False),
+        (("--record",), (61, 100), "pass", False),  # as good as the same: no noise commits
+        (("--record",), (80, 100), "recorded", True),
+        (("--record", "--accept"), (40, 100), "recorded", True),
+        (("--record",), (50, 50), "pass", False),  # half of the documents, as good as before on these
+        (("--record=new",), (80, 100), "improved", False),
+        (("--record=all",), (60, 100), "recorded", True),
+        (("--record=all",), (61, 100), "recorded", True),
+        (("--record=all", "--accept"), (59, 100), "recorded", True),
     ],
 )
-def test_an_update_writes_what_changed(
-    recorded: Project, right: int, count: int, verdict: str, rewritten: bool
+def test_what_an_update_writes(
+    recorded: Project, args: tuple[str, ...], answer: tuple[int, int], verdict: str, rewritten: bool
 ) -> None:
-    before = recorded.files()
-    recorded.answer(right, count)
-    run = recorded.run("--record", "-k", "test_task_a")
+    recorded.answer(*answer)
+    before = recorded.dated_back()
+    run = recorded.run(*args, "-k", "test_task_a")
     run.assert_outcomes(passed=1, deselected=2)
-    run.stdout.fnmatch_lines([f"<test_task_a {verdict}>"])
+    run.stdout.fnmatch_lines([f"<test_task_a {verdict}>*"])
     after = recorded.files()
     assert (after != before) is rewritten
     assert all(after[name] == before[name] for name in before if name != "demo/test_task_a.json")
+
+
+LOWER = "not recorded: acc is worse than in the baseline; *add --lm-accept-regression"
+FEWER = "not recorded: this run has answers about 50 documents and the baseline about 100; *--lm-update-baseline=all"
+STOPPED = "not recorded: the run was stopped before its end (it answers nothing)*"
+
+
+@pytest.mark.parametrize(
+    ("args", "answer", "environment", "said"),
+    [
+        (("--record",), (40, 100), {}, f"<test_task_a regressed> {LOWER}"),
+        (("--record=all",), (59, 100), {}, f"<test_task_a regressed> {LOWER}"),
+        (("--record", "--accept"), (10, 50), {}, f"<test_task_a error> {FEWER}"),
+        (("--record=all", "--accept"), (60, 100), {"STOPPED": "it answers nothing"}, f"<test_task_a error> {STOPPED}"),
+    ],
+    ids=["regression", "lower", "fewer", "stopped"],
+)
+def test_what_an_update_refuses_fails(
+    recorded: Project, args: tuple[str, ...], answer: tuple[int, int], environment: dict[str, str], said: str
+) -> None:
+    recorded.answer(*answer)
+    before = recorded.files()
+    run = recorded.run(*args, "-k", "test_task_a", **environment)
+    run.assert_outcomes(failed=1, deselected=2)
+    run.stdout.fnmatch_lines([said])
+    assert recorded.files() == before
+
+
+def test_a_stopped_run_makes_no_first_baseline(project: Project) -> None:
+    project.run("--record=new", STOPPED="it answers nothing").assert_outcomes(failed=3)
+    assert project.files() == {}
+
+
+def test_new_baselines_leave_the_others_alone(recorded: Project) -> None:
+    before = recorded.files()
+    recorded.path("b").unlink()
+    recorded.answer(80, 100)
+    run = recorded.run("--record=new")
+    run.assert_outcomes(passed=3)
+    run.stdout.fnmatch_lines(["<test_task_a improved>*"])
+    run.stdout.fnmatch_lines(["<test_task_b recorded>*"])
+    after = recorded.files()
+    assert after.keys() == before.keys()
+    assert [name for name in before if after[name] != before[name]] == ["demo/test_task_b.json"]
 
 
 def test_an_update_adds_documents(project: Project) -> None:
@@ -199,7 +260,7 @@ def test_an_update_adds_documents(project: Project) -> None:
     project.run("--record")
     few = project.files()
     project.answer(60, 100)
-    project.run("--record").stdout.fnmatch_lines(["<test_task_a recorded>"])
+    project.run("--record").stdout.fnmatch_lines(["<test_task_a recorded>*"])
     assert all(len(text) > len(few[name]) for name, text in project.files().items())
 
 
@@ -258,6 +319,8 @@ def test_a_damaged_file_is_an_error_until_it_is_recorded_again(recorded: Project
     run = recorded.run()
     run.assert_outcomes(passed=2, failed=1)
     run.stdout.fnmatch_lines(["*BaselineError*test_task_b.json: not a usable baseline: its checksum is wrong*"])
+    # A file that is there is not new, whatever is in it.
+    recorded.run("--record=new").assert_outcomes(passed=2, failed=1)
     recorded.run("--record").assert_outcomes(passed=3)
     recorded.run().assert_outcomes(passed=3)
 
@@ -274,12 +337,12 @@ def test_thresholds_fail_although_the_baseline_is_recorded(project: Project) -> 
     project.pytester.makepyfile(test_tasks="def test_task_a(check):\n    assert check(acc=0.9).passed\n")
     run = project.run("--record")
     run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines(["<test_task_a below-threshold>"])
+    run.stdout.fnmatch_lines(["<test_task_a below-threshold>*"])
     assert project.path("a").exists()
 
 
-def test_compare_off_neither_reads_nor_writes(project: Project) -> None:
-    project.pytester.makepyfile(test_tasks="def test_task_a(check):\n    assert check(compare='off').passed\n")
+def test_mode_off_neither_reads_nor_writes(project: Project) -> None:
+    project.pytester.makepyfile(test_tasks="def test_task_a(check):\n    assert check(mode='off').passed\n")
     project.run("--record").assert_outcomes(passed=1)
     assert project.files() == {}
     project.path("a").parent.mkdir(parents=True)
