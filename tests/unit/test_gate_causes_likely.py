@@ -95,6 +95,36 @@ def test_what_agrees_only_as_far_as_it_was_recorded_is_not_called_the_same() -> 
     assert cause(pairs) == ""
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("42", "**42.**", True),
+        ("Paris", " paris\n", True),
+        ("New  York", "new york", True),
+        ("5", "-5", False),
+        ("4.2", "42", False),
+        ("5", "5 %", False),
+        ("Paris", "Paris, France", False),
+        (".", "!", False),
+    ],
+)
+def test_the_same_answer_in_another_form_is_told(before: str, after: str, same: bool) -> None:
+    pairs = [*(generated(at, before, after) for at in range(6)), *many(kept, 50, 20)]
+    expected = "6 of 6 lost documents have the same answer in another form (case, spaces or punctuation around it)"
+    assert cause(pairs) == (expected if same else "")
+    drawn = [
+        *(generated(at, "so it is", "it is now", extracted=after, old_extracted=before) for at in range(6)),
+        *many(kept, 50, 20),
+    ]
+    assert cause(drawn) == (expected if same else "")
+
+
+def test_the_form_of_answers_that_were_cut_is_not_judged() -> None:
+    start = "so it goes on, " * 40
+    assert cause([*(generated(at, start, f"{start.title()}42") for at in range(6)), *many(kept, 50, 20)]) == ""
+    assert cause([*(lost(at, answer="yes.") for at in range(6)), *many(kept, 50, 20)]) == ""
+
+
 def test_more_errors_than_losses_come_first() -> None:
     pairs = [*(pair(at, 1.0, None, error="HTTP 500") for at in range(9)), *many(lost, 3, 20, flaw=Flaw.EMPTY)]
     assert cause(pairs).startswith("9 documents that had a value have none now, more than got worse (3)")

@@ -45,6 +45,11 @@ def test_a_lost_choice_is_told_in_full() -> None:
     ]
 
 
+def test_another_metrics_choice_may_be_the_same() -> None:
+    one = pair(0, 1.0, 0.0, choices=("yes", "no"), choice=1, answer="no", old={"choice": 1})
+    assert lines([one])[-1] == "  chosen as before 'no'"
+
+
 def test_a_worse_value_is_told() -> None:
     assert lines([pair(7, 0.75, 0.5), pair(8, 0.5, 0.5)])[:3] == [
         "1 of 2 documents worse, 0 better",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pytest_lmeval.gate.causes.differing import Same
 from pytest_lmeval.gate.causes.flips import Flip, Kind, kind_of
+from pytest_lmeval.gate.causes.form import another_form
 from pytest_lmeval.gate.causes.measure import Measure
 from pytest_lmeval.gate.causes.preference import find_preference
 from pytest_lmeval.gate.causes.quoting import quoted, spelled
@@ -81,6 +82,16 @@ def _judged_otherwise(facts: Facts) -> str | None:
     return (
         f"{same:,} of {len(facts.lost):,} lost documents have the same answer as before: it is judged otherwise "
         "(filters, metric or targets), not answered otherwise"
+    )
+
+
+def _in_another_form(facts: Facts) -> str | None:
+    same = sum(another_form(flip) for flip in facts.flips)
+    if same < FEWEST or same < MOST * len(facts.lost):
+        return None
+    return (
+        f"{same:,} of {len(facts.lost):,} lost documents have the same answer in another form "
+        "(case, spaces or punctuation around it)"
     )
 
 
@@ -194,6 +205,7 @@ def _moved(difference: float, facts: Facts) -> str:
 _RULES: tuple[Callable[[Facts], str | None], ...] = (
     _unanswered,
     _judged_otherwise,
+    _in_another_form,
     _flawed,
     _both_ways,
     _prefers,

@@ -119,6 +119,9 @@ def _answers(flip: Flip, *, binary: bool) -> Iterator[str]:
         then = flip.extracted_then if flip.extracted_then is not None else flip.then
         now = flip.extracted_now if flip.extracted_now is not None else flip.now
         yield f"  found {_then_and_now(then, now, unknown)}"
+    elif not flip.generated and flip.then == flip.now:
+        # The recorded choice is the main metric's; this may be another metric.
+        yield f"  chosen as before {quoted(flip.now, 50)}{_swing(flip)}"
     elif found is None:
         yield f"  {_then_and_now(flip.then, flip.now, unknown)}{_swing(flip)}"
     if isinstance(found, Difference):
