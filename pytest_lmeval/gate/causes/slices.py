@@ -53,7 +53,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """How a drop is spread over the slices of one column: ``q`` is small where they moved differently."""
+    """How a drop is spread over the slices of one column: ``q`` is small where they moved differently.
+
+    Adjusted over all columns. Documents are taken for independent, clusters are not considered.
+    """
 
     facet: str
     slices: int
