@@ -126,8 +126,11 @@ class Monitor:
 
     @property
     def p_value(self) -> float:
-        """The smallest p-value so far against "not worse than the baseline"; it holds whenever one looks."""
-        return min(1.0, 2 * anytime_p(max(self._accuracy.evidence, self._degenerate.evidence)))
+        """The smallest p-value so far against "no more documents wrong than with the baseline".
+
+        It holds whenever one looks, beside that of degenerate answers; the final test's is combined with it.
+        """
+        return min(1.0, 2 * anytime_p(self._accuracy.evidence))
 
     def tell(self, item: ItemResult) -> Stop | None:
         """Take the next document; return why no further one is needed, None where they are."""

@@ -192,7 +192,8 @@ def test_some_more_degenerate_answers_stop_nothing() -> None:
     now = [replace(one, flaw=Flaw.EMPTY if i % 20 == 0 else None) for i, one in enumerate(then)]
     monitor = watch(then, total=1000)
     assert told(monitor, now) is None
-    assert monitor.p_value < 1e-6
+    # Nor are they evidence about the metric.
+    assert monitor.p_value == 1.0
 
 
 def test_not_a_number_is_seen_at_once() -> None:
