@@ -1,42 +1,43 @@
-"""What happens only where a model was chosen: paths, catalogue, runner, progress, reports, scheduling."""
+"""What happens only where a model was chosen: paths, catalogue, runners, progress, reports, scheduling."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
+from pytest_lmeval.arms import BaselineArm
 from pytest_lmeval.backends.protocol import Backend
 from pytest_lmeval.backends.registry import open_backend
+from pytest_lmeval.backends.spec import ModelSpec
+from pytest_lmeval.baseline_sources import ArmPlugin
+from pytest_lmeval.baselines.published import read_published
 from pytest_lmeval.collection import CollectionPlugin
 from pytest_lmeval.errors import BackendError, LMEvalError
-from pytest_lmeval.options import Settings
+from pytest_lmeval.judging import environment
+from pytest_lmeval.options import Arm, Published, Settings
 from pytest_lmeval.progress import Progress
 from pytest_lmeval.reporting import ReportPlugin
 from pytest_lmeval.runner import Runner
-from pytest_lmeval.state import CATALOGUE, PROGRESS, RUNNER
+from pytest_lmeval.state import BASELINE_ARM, CATALOGUE, PROGRESS, PUBLISHED, RUNNER
 from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.sources import open_sources
 from pytest_lmeval.unused_baselines import UnusedBaselinesPlugin
 
 
 def activate(config: pytest.Config, settings: Settings) -> None:
-    """Put the runner in place and register the plugins that a run with a model needs."""
+    """Put the runner in place and register the plugins that a run with a model needs.
+
+    Raises BaselineError for a file of published scores that cannot be used.
+    """
     model = settings.model
     assert model is not None
     progress = Progress(config)
-
-    def open_model() -> Backend:
-        try:
-            with progress.loading(str(model)):
-                return open_backend(model)
-        except LMEvalError:
-            raise
-        except Exception as error:
-            raise BackendError(f"{model} cannot be opened: {type(error).__name__}: {error}") from error
-
     config.stash[PROGRESS] = progress
-    config.stash[RUNNER] = Runner(open_model, observe=progress.observe)
+    config.stash[RUNNER] = Runner(partial(_open, model, progress), observe=progress.observe)
     config.stash[CATALOGUE] = Catalogue(open_sources(settings.task_sources, settings.task_paths))
     _add_task_paths(config, settings)
+    _add_baseline(config, settings, progress)
     config.pluginmanager.register(CollectionPlugin(config), "lmeval-collection")
     config.pluginmanager.register(ReportPlugin(config), "lmeval-report")
     config.pluginmanager.register(UnusedBaselinesPlugin(config), "lmeval-unused-baselines")
@@ -44,6 +45,28 @@ def activate(config: pytest.Config, settings: Settings) -> None:
         from pytest_lmeval.xdist import SchedulerPlugin
 
         config.pluginmanager.register(SchedulerPlugin(), "lmeval-xdist")
+
+
+def _open(model: ModelSpec, progress: Progress) -> Backend:
+    try:
+        with progress.loading(str(model)):
+            return open_backend(model)
+    except LMEvalError:
+        raise
+    except Exception as error:
+        raise BackendError(f"{model} cannot be opened: {type(error).__name__}: {error}") from error
+
+
+def _add_baseline(config: pytest.Config, settings: Settings, progress: Progress) -> None:
+    """Put in place what the run is compared with, where that is not a folder of baselines."""
+    match settings.baseline.against:
+        case Published(path):
+            config.stash[PUBLISHED] = read_published(path)
+        case Arm(model):
+            runner = Runner(partial(_open, model, progress), observe=partial(progress.observe, model=str(model)))
+            arm = BaselineArm(str(model), runner, environment=environment, done=progress.pause)
+            config.stash[BASELINE_ARM] = arm
+            config.pluginmanager.register(ArmPlugin(arm), "lmeval-arm")
 
 
 def _add_task_paths(config: pytest.Config, settings: Settings) -> None:

@@ -41,7 +41,7 @@ class TaskItem(pytest.Function):
     @classmethod
     def build(cls, parent: TaskFile, target: TaskSpec | Group, *, from_group: bool) -> TaskItem:
         """Make the item and mark it with ``lmeval`` and the task's tags."""
-        name = _item_name(_task_name(target))
+        name = _item_name(target_name(target))
         item: TaskItem = cls.from_parent(parent, name=name, callobj=check_task)
         item.target, item.from_group = target, from_group
         item.add_marker(pytest.mark.lmeval)
@@ -56,7 +56,7 @@ class TaskItem(pytest.Function):
     @property
     def task_name(self) -> str:
         """The task's or the group's own name."""
-        return _task_name(self.target)
+        return target_name(self.target)
 
     @property
     def source(self) -> Path:
@@ -236,7 +236,8 @@ def gate_of(target: TaskSpec | Group) -> GatePolicy:
     return parse_gate(target.spec.gate if isinstance(target, Group) else target.gate)
 
 
-def _task_name(target: TaskSpec | Group) -> str:
+def target_name(target: TaskSpec | Group) -> str:
+    """The task's or the group's own name."""
     return target.spec.group if isinstance(target, Group) else target.task
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_lmeval.errors import BackendError, UserError
-from pytest_lmeval.state import PROGRESS, RUNNER
+from pytest_lmeval.state import BASELINE_ARM, PROGRESS, RUNNER
 
 if TYPE_CHECKING:
     from pytest_lmeval.check import Judged
@@ -23,12 +23,18 @@ NO_MODEL = "no model under test: choose one with --lm-model=BACKEND:NAME, as in 
 
 @pytest.fixture(scope="session")
 def lm_runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
-    """Evaluates tasks on the model under test; skips where none was chosen. Closes the model at the end."""
+    """Evaluates tasks on the model under test; skips where none was chosen. Closes the model at the end.
+
+    Where the baseline is another model, that one is asked now, before the model under test is opened.
+    """
     runner = request.config.stash.get(RUNNER, None)
     if runner is None:
         pytest.skip(NO_MODEL)
-    yield runner
-    runner.close()
+    arm = request.config.stash.get(BASELINE_ARM, None)
+    with closing(runner), nullcontext() if arm is None else closing(arm):
+        if arm is not None:
+            arm.ask()
+        yield runner
 
 
 @pytest.fixture

@@ -7,27 +7,25 @@ import datetime
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from pytest_lmeval.backends.protocol import ModelInfo
+from pytest_lmeval.baseline_sources import baseline_of, is_compared, is_stored, stored_path, why_missing
 from pytest_lmeval.baselines.extension import baseline_assertion, check_baseline
-from pytest_lmeval.baselines.files import read_baseline
-from pytest_lmeval.baselines.location import baseline_key, baseline_path
-from pytest_lmeval.baselines.record import from_result
+from pytest_lmeval.baselines.record import Noise, from_result
+from pytest_lmeval.calibrating import calibrate, with_noise, with_warning
 from pytest_lmeval.check import Judged
 from pytest_lmeval.collection import TaskItem, describe, document_of, gate_of
-from pytest_lmeval.errors import BackendError, BaselineError, UserError
+from pytest_lmeval.errors import BackendError, BaselineError, LMEvalError
 from pytest_lmeval.gate.explain import explain
 from pytest_lmeval.gate.missing import too_many_errors
 from pytest_lmeval.gate.policy import GatePolicy, GateSyntaxError, ModelPolicy
 from pytest_lmeval.gate.settings import Layer, Mode
-from pytest_lmeval.gate.verdict import Verdict, judge
+from pytest_lmeval.gate.verdict import Status, Verdict, judge
 from pytest_lmeval.marks import marked_task
-from pytest_lmeval.options import Stored
 from pytest_lmeval.report.rows import report_row
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
@@ -38,10 +36,9 @@ _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
 
 
 def check_baseline_file(item: TaskItem) -> None:
-    """Find a baseline that cannot be used before the model has worked for it. Raises BaselineError."""
-    settings = item.config.stash[SETTINGS]
-    if _policy(item).settings.mode is not Mode.OFF and not settings.baseline.update:
-        read_baseline(_baseline_of(item))
+    """Find a baseline that cannot be used before the model has worked for it. Raises as :func:`baseline_of`."""
+    if is_compared(item) and not item.config.stash[SETTINGS].baseline.update:
+        baseline_of(item)
 
 
 def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runner) -> Judged:
@@ -52,8 +49,13 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
     item = request.node
     check_errors(item, result)
     try:
-        verdict = _with_baseline(request, item, result, runner) if isinstance(item, TaskItem) else _marked(item, result)
-    except UserError as error:
+        if isinstance(item, TaskItem):
+            noise = calibrate(item, result, runner)
+            result = with_warning(result, noise)
+            verdict = with_noise(_with_baseline(request, item, result, runner, noise), noise)
+        else:
+            verdict = _marked(item, result)
+    except LMEvalError as error:
         # What the model did may have taken hours: its result is shown, judged or not.
         add_row(
             item, result, changes={"verdict": "error", "passed": False, "reason": describe(error, item.config.rootpath)}
@@ -89,26 +91,35 @@ def add_row(
         item.user_properties.append((f"lm.{name}", value))
 
 
-def _with_baseline(request: pytest.FixtureRequest, item: TaskItem, result: TaskResult, runner: Runner) -> Verdict:
+def _with_baseline(
+    request: pytest.FixtureRequest, item: TaskItem, result: TaskResult, runner: Runner, noise: Noise | None
+) -> Verdict:
     settings = item.config.stash[SETTINGS]
-    item.lm_baseline_path = _baseline_of(item)
+    policy = gate_of(item.target).for_model(str(settings.model)).under(settings.gate.layers)
     try:
+        if not is_stored(item):
+            return _with_other_source(item, result, policy)
+        recorded = from_result(result, _model(runner.info), environment(), datetime.date.today().isoformat())
+        item.lm_baseline_path = stored_path(item)
         return check_baseline(
             baseline_assertion(request, settings.baseline.update is not None),
             result,
-            from_result(result, _model(runner.info), environment(), datetime.date.today().isoformat()),
-            _policy(item),
+            dataclasses.replace(recorded, noise=noise),
+            policy,
             require_baseline=settings.baseline.required and settings.baseline.update is None,
         )
     except GateSyntaxError as error:
         raise document_of(item.target).error(str(error), "gate") from None
 
 
-def _baseline_of(item: TaskItem) -> Path:
-    settings = item.config.stash[SETTINGS]
-    against = settings.baseline.against
-    folder = against.folder if isinstance(against, Stored) else None
-    return baseline_path(folder or settings.baseline_dir / baseline_key(str(settings.model)), item.task_name)
+def _with_other_source(item: TaskItem, result: TaskResult, policy: ModelPolicy) -> Verdict:
+    """Judge by published scores or another model's answers, which no run writes."""
+    baseline = baseline_of(item) if is_compared(item) else None
+    required = item.config.stash[SETTINGS].baseline.required
+    verdict = judge(result, policy, baseline, require_baseline=required)
+    if baseline is None and verdict.status is Status.NO_BASELINE and (why := why_missing(item)):
+        return dataclasses.replace(verdict, reasons=(why, *verdict.reasons[1:]))
+    return verdict
 
 
 def _marked(item: pytest.Item, result: TaskResult) -> Verdict:

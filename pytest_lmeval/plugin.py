@@ -62,14 +62,15 @@ def pytest_configure(config: pytest.Config) -> None:
         if settings.model is not None:
             from pytest_lmeval.backends.registry import resolve_plugin
 
-            resolve_plugin(settings.model)
+            for model in settings.models:
+                resolve_plugin(model)
+        config.stash[SETTINGS] = settings
+        if settings.model is not None:
+            from pytest_lmeval.activation import activate
+
+            activate(config, settings)
     except UserError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[SETTINGS] = settings
-    if settings.model is not None:
-        from pytest_lmeval.activation import activate
-
-        activate(config, settings)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> TaskFile | None:

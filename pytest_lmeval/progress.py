@@ -28,14 +28,14 @@ class Progress:
         self._line: ProgressLine | None = None
         self._tokens = 0
 
-    def observe(self, job: Job, answer: Answer | Failure) -> None:
-        """Count an answer."""
+    def observe(self, job: Job, answer: Answer | Failure, model: str = "") -> None:
+        """Count an answer; ``model`` is named where it is not the one under test."""
         if self._silent:
             return
         self._tokens += 0 if isinstance(answer, Failure) else answer.tokens
         if self._line is None:
             self._line = ProgressLine(self._write, tty=self._tty, width=self._room(), unicode=_unicode())
-        self._line.update(job.name, len(job.answers), _total(job), self._tokens)
+        self._line.update(f"{model}: {job.name}" if model else job.name, len(job.answers), _total(job), self._tokens)
 
     def pause(self) -> None:
         """Erase the line: the test that waited is over, and pytest writes next."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_lmeval.baseline_sources import against
 from pytest_lmeval.judging import environment
 from pytest_lmeval.model_facts import ModelFacts, told
 from pytest_lmeval.options import ReportTarget, Settings
@@ -32,8 +33,11 @@ class ReportPlugin:
         self._facts: ModelFacts | None = None
 
     def pytest_report_header(self) -> str:
-        """Name the model under test."""
-        return "lmeval: " + ", ".join([f"model {self._settings.model}", *_facts(self._settings.evaluation)])
+        """Name the model under test, and what it is compared with where that is not its own past."""
+        named = [f"model {self._settings.model}"]
+        if other := against(self._settings):
+            named.append(f"against {other}")
+        return "lmeval: " + ", ".join([*named, *_facts(self._settings.evaluation)])
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

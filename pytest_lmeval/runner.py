@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_lmeval.backends.protocol import LOG_LIKELIHOOD, Answer, Backend, ModelInfo, Request
 from pytest_lmeval.broker import Broker, Job, Observer
@@ -49,7 +49,7 @@ class Runner:
         for task in tasks:
             if task.spec.python_class is not None:
                 continue  # its class builds all requests at once: it is asked when its turn comes
-            key = _key(task.spec, task.options)
+            key = task_key(task.spec, task.options)
             if key not in self._jobs:
                 self._jobs[key] = self._job(task.spec, task.options, task.scope)
                 self._planned.append(self._jobs[key])
@@ -59,15 +59,30 @@ class Runner:
 
         Raises UserError for mistakes in the task or its data, BackendError where the model answered about no document.
         """
-        key = _key(spec, options)
-        if key not in self._results and spec.python_class is not None:
-            self._results[key] = self._run_python(spec, options, scope)
-        elif key not in self._results:
-            job = self._jobs.get(key) or self._job(spec, options, scope)
-            self._results[key] = self._run(job)
-            # The prompts and documents are no longer needed; the result stays.
-            self._jobs.pop(key, None)
+        key = task_key(spec, options)
+        if key not in self._results:
+            self._results[key] = self.evaluate_once(spec, options, scope)
         return self._results[key]
+
+    def evaluate_once(self, spec: TaskSpec, options: EvaluationOptions, scope: str = "") -> TaskResult:
+        """Return the task's result and remember nothing of it; asked again, the model is asked again.
+
+        Raises as :meth:`evaluate`.
+        """
+        if spec.python_class is not None:
+            return self._run_python(spec, options, scope)
+        key = task_key(spec, options)
+        result = self._run(self._jobs.get(key) or self._job(spec, options, scope))
+        # The prompts and documents are no longer needed.
+        self._jobs.pop(key, None)
+        return result
+
+    def evaluate_again(self, spec: TaskSpec, options: EvaluationOptions, run: int, scope: str = "") -> TaskResult:
+        """Ask the same once more, as further run ``run`` from 1 on: in another order, and sampled anew.
+
+        The model itself is asked, always: answers that were kept would only show what they were.
+        """
+        return self.evaluate_once(spec, replace(options, run=run), scope)
 
     def evaluate_group(self, group: Group, options: EvaluationOptions, scope: str = "") -> TaskResult:
         """Return the group's aggregate; leaves not evaluated yet are evaluated now."""
@@ -179,6 +194,7 @@ def _operation(output_type: str) -> str:
     return "loglikelihood" if output_type == "multiple_choice" else output_type
 
 
-def _key(spec: TaskSpec, options: EvaluationOptions) -> Hashable:
+def task_key(spec: TaskSpec, options: EvaluationOptions) -> Hashable:
+    """Tell what is asked: equal keys, equal questions."""
     # A group may override keys of a task: then it is another task under the same name.
     return spec.path, spec.task, repr(spec), repr(options)

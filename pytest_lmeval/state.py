@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_lmeval.arms import BaselineArm
+    from pytest_lmeval.baselines.published import PublishedScores
     from pytest_lmeval.options import Settings
     from pytest_lmeval.progress import Progress
     from pytest_lmeval.runner import Runner
@@ -16,6 +20,10 @@ SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 CATALOGUE: pytest.StashKey[Catalogue] = pytest.StashKey()
 RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
+
+# Where the run is compared with another model, or with published scores by task.
+BASELINE_ARM: pytest.StashKey[BaselineArm] = pytest.StashKey()
+PUBLISHED: pytest.StashKey[Mapping[str, PublishedScores]] = pytest.StashKey()
 
 # On an item: the report rows (plain JSON values) of what it evaluated.
 ROWS: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()

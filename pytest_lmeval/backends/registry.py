@@ -27,12 +27,12 @@ def resolve_plugin(spec: ModelSpec) -> tuple[BackendPlugin, Any]:
     """Find the backend and read its options, without opening it. Raises ModelSpecError."""
     plugin = _plugin(spec)
     if plugin.name_required and not spec.name:
-        raise ModelSpecError(f"--lm-model={spec}: expected a name after the colon, as in {spec.backend}:NAME")
+        raise ModelSpecError(f"{spec.option}={spec}: expected a name after the colon, as in {spec.backend}:NAME")
     missing = [module for module in plugin.requires if not _is_installed(module)]
     if missing:
         needs = f"{', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed here"
         raise ModelSpecError(
-            f"--lm-model={spec}: backend {spec.backend!r} needs {needs}.\nInstall with: {plugin.install}"
+            f"{spec.option}={spec}: backend {spec.backend!r} needs {needs}.\nInstall with: {plugin.install}"
         )
     return plugin, _options(spec, plugin)
 
@@ -57,9 +57,9 @@ def _plugin(spec: ModelSpec) -> BackendPlugin:
     try:
         plugin = found[spec.backend].load()
     except (ImportError, AttributeError) as error:
-        raise ModelSpecError(f"--lm-model={spec}: backend {spec.backend!r} cannot be imported: {error}") from None
+        raise ModelSpecError(f"{spec.option}={spec}: backend {spec.backend!r} cannot be imported: {error}") from None
     if not isinstance(plugin, BackendPlugin):
-        raise ModelSpecError(f"--lm-model={spec}: {found[spec.backend].value} is not a BackendPlugin")
+        raise ModelSpecError(f"{spec.option}={spec}: {found[spec.backend].value} is not a BackendPlugin")
     return plugin
 
 
@@ -68,7 +68,7 @@ def _unknown_backend(spec: ModelSpec, known: list[str]) -> str:
     # A model's name alone is the likeliest slip.
     suggestion = f"{near[0]}:{spec.name}" if near else "" if ":" in spec.text else f"hf:{spec.text}"
     hint = f" Did you mean {suggestion}?" if suggestion else ""
-    return f"--lm-model={spec}: unknown backend {spec.backend!r}. Known backends: {', '.join(known)}.{hint}"
+    return f"{spec.option}={spec}: unknown backend {spec.backend!r}. Known backends: {', '.join(known)}.{hint}"
 
 
 def _options(spec: ModelSpec, plugin: BackendPlugin) -> Any:
@@ -84,7 +84,7 @@ def _options(spec: ModelSpec, plugin: BackendPlugin) -> Any:
             near = difflib.get_close_matches(key, sorted(known), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ModelSpecError(
-                f"--lm-model={spec}: backend {spec.backend!r} has no key {key!r}.{hint} "
+                f"{spec.option}={spec}: backend {spec.backend!r} has no key {key!r}.{hint} "
                 f"Keys: {', '.join(sorted(known)) or 'none'}"
             )
         values[key] = _value(spec, key, text, hints[key])
@@ -101,7 +101,7 @@ def _value(spec: ModelSpec, key: str, text: str, hint: Any) -> Any:
     try:
         return read(text)
     except (ValueError, KeyError):
-        raise ModelSpecError(f"--lm-model={spec}: {key} expects {wanted}, found {text!r}") from None
+        raise ModelSpecError(f"{spec.option}={spec}: {key} expects {wanted}, found {text!r}") from None
 
 
 _READERS: dict[type, tuple[Callable[[str], Any], str]] = {

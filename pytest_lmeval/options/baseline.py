@@ -79,8 +79,14 @@ def read_baseline_settings(
     calibrate = integer("calibrate", given["calibrate"]) or 0
     if calibrate and update is None:
         raise SettingsError("--lm-calibrate: goes with --lm-update-baseline, whose baselines it describes")
+    against = _against(given["baseline"], root, invoked)
+    if update is not None and not isinstance(against, Stored):
+        raise SettingsError(
+            f"--lm-update-baseline: there is no file to record to with --lm-baseline={given['baseline']}. Leave that "
+            "out to record the model under test"
+        )
     return BaselineSettings(
-        against=_against(given["baseline"], root, invoked),
+        against=against,
         update=update,
         accept_regression=boolean("accept-regression", given["accept-regression"]),
         force=force,
@@ -113,9 +119,9 @@ def _against(text: str | None, root: Path, invoked: Path) -> Stored | Published 
         return Stored(path)
     if ":" in text or "," in text:
         try:
-            return Arm(ModelSpec.parse(text))
+            return Arm(ModelSpec.parse(text, option="--lm-baseline"))
         except ModelSpecError as error:
-            raise SettingsError(f"--lm-baseline={text}: {error}") from None
+            raise SettingsError(str(error)) from None
     if "/" in text or "\\" in text:
         raise SettingsError(f"--lm-baseline={text}: there is no folder {path}")
     from pytest_lmeval.baselines.location import safe_name

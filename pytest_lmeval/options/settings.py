@@ -14,7 +14,7 @@ import pytest
 
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import SettingsError
-from pytest_lmeval.options.baseline import BASELINE_OPTIONS, BaselineSettings, read_baseline_settings
+from pytest_lmeval.options.baseline import BASELINE_OPTIONS, Arm, BaselineSettings, read_baseline_settings
 from pytest_lmeval.options.gate import GATE_OPTIONS, GateSettings, read_gate_settings
 from pytest_lmeval.options.option import Option, boolean, integer
 from pytest_lmeval.tasks.limits import Limit
@@ -64,6 +64,13 @@ class Settings:
     gate: GateSettings
     evaluation: EvaluationOptions
     reports: tuple[ReportTarget, ...] = field(default=())
+
+    @property
+    def models(self) -> tuple[ModelSpec, ...]:
+        """The model under test, and the one that is the baseline where one is."""
+        against = self.baseline.against
+        other = against.model if isinstance(against, Arm) else None
+        return tuple(model for model in (self.model, other) if model is not None)
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -19,6 +19,7 @@ from pytest_lmeval.tasks.generation import effective_kwargs, generation_settings
 from pytest_lmeval.tasks.items import Items, Scored
 from pytest_lmeval.tasks.metrics import metrics_of
 from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.order import asking_order
 from pytest_lmeval.tasks.prompts import Shot
 from pytest_lmeval.tasks.questions import Interview, Interviewer, Question, TaskShape
 from pytest_lmeval.tasks.replies import Reply, by_question, left_out, scorable, tokens
@@ -50,7 +51,7 @@ class Evaluation:
         self._scorer = Scorer(spec, self._shape, self._metrics)
         self._generation_kwargs = effective_kwargs(spec, options.generation_kwargs)
         generation = generation_settings(spec, self._generation_kwargs, options.seed)
-        self._interviewer = Interviewer(spec, reader, self._shape, generation, options.prompt)
+        self._interviewer = Interviewer(spec, reader, self._shape, generation, options.prompt, options.run)
         self._num_fewshot = _num_fewshot(spec, options.num_fewshot)
         self._pool = store.fewshot_pool() if self._num_fewshot else ()
         self._indices = self._chosen()
@@ -94,14 +95,14 @@ class Evaluation:
         return len(self._documents)
 
     def requests(self, ids: Iterator[int]) -> Iterator[Request]:
-        """Yield the requests in the order of the documents, each with the next of ``ids``."""
+        """Yield the requests in the order of the documents, in a further run's own; each with the next of ``ids``."""
         for interview in self.interviews(ids):
             self._questions.append(interview.question)
             yield from interview.requests
 
     def interviews(self, ids: Iterator[int]) -> Iterator[Interview]:
         """Yield each document with what is asked about it; nothing is kept, so it cannot be scored."""
-        for index in self._indices:
+        for index in self._order():
             document = self._documents[index]
             try:
                 shots = tuple(self._example(i) for i in self._shots[index])
@@ -115,7 +116,10 @@ class Evaluation:
 
         Documents with a failure are left out of every metric. Raises BackendError where all are.
         """
-        replies = by_question(self._questions, answers, self.spec.repeats)
+        # Sorted, so that the order of asking leaves no trace in a result.
+        replies = sorted(
+            by_question(self._questions, answers, self.spec.repeats), key=lambda reply: reply.question.index
+        )
         good = scorable(self.spec.task, replies)
         documents = {reply.question.index: self._documents[reply.question.index] for reply in replies}
         with code_allowed(self.spec, self._options):
@@ -168,6 +172,10 @@ class Evaluation:
         if self._options.limit is None:
             return range(total)
         return self._options.limit.choose(total, seed=self._options.seed, task=self.spec.task)
+
+    def _order(self) -> Sequence[int]:
+        options = self._options
+        return asking_order(self._indices, seed=options.seed, task=self.spec.task, run=options.run)
 
     def _draw(self) -> Sequence[tuple[int, ...]]:
         return draw(self.spec, self._pool, self._documents, self._num_fewshot, self._options.seed)

@@ -30,7 +30,9 @@ class EvaluationOptions:
     """What the command line may change about a task; None leaves the file's own setting.
 
     ``metadata`` is handed to a task's ``custom_dataset`` with the file's own. ``unsafe_code`` is the user's consent
-    to run code that the model writes.
+    to run code that the model writes. ``run`` counts the further times that one and the same thing is asked, to see
+    how much answers vary: in another order and, where the model samples, with another seed. It is no setting of the
+    task: what is asked, and how that is hashed, stays the same.
     """
 
     limit: Limit | None = None
@@ -41,3 +43,4 @@ class EvaluationOptions:
     prompt: PromptOptions = PromptOptions()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     unsafe_code: bool = False
+    run: int = 0

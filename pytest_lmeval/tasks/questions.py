@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmeval.backends.protocol import (
@@ -18,6 +18,7 @@ from pytest_lmeval.backends.protocol import (
     RollingRequest,
 )
 from pytest_lmeval.tasks.options import PromptOptions
+from pytest_lmeval.tasks.order import sampling_settings
 from pytest_lmeval.tasks.prompts import PromptBuilder, Shot
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.templates import FieldReader
@@ -90,11 +91,13 @@ class Interviewer:
         shape: TaskShape,
         generation: GenerationSettings,
         options: PromptOptions,
+        run: int = 0,
     ) -> None:
         self._spec = spec
         self._reader = reader
         self._shape = shape
         self._generation = generation
+        self._run = run
         self._prompts = PromptBuilder(spec, reader, options, multiple_input=shape.multiple_input)
 
     def ask(
@@ -170,9 +173,7 @@ class Interviewer:
         if self._spec.output_type == "loglikelihood_rolling":
             return RollingRequest(id=request_id, text=call[0])
         if self._spec.output_type == "generate_until":
-            settings = self._generation
-            if settings.seed is not None and repeat:
-                settings = replace(settings, seed=settings.seed + repeat)
+            settings = sampling_settings(self._generation, repeat=repeat, run=self._run, repeats=self._spec.repeats)
             return GenerationRequest(id=request_id, context=call[0], settings=settings)
         return LoglikelihoodRequest(id=request_id, context=call[0], continuation=call[1], choices=choices)
 

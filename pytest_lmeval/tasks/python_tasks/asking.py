@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_lmeval.backends.protocol import (
@@ -17,28 +17,41 @@ from pytest_lmeval.backends.protocol import (
     RollingRequest,
 )
 from pytest_lmeval.tasks.generation import generation_settings
+from pytest_lmeval.tasks.order import asking_order, sampling_settings
 from pytest_lmeval.tasks.spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The requests of one operation, in order; each stands for one instance's one repeat."""
+    """The requests of one operation, in order; each stands for one instance's one repeat.
+
+    ``run`` counts further runs of the same: each has an order and seeds of its own.
+    """
 
     spec: TaskSpec
     instances: Sequence[Any]
     seed: int
+    run: int = 0
 
     def requests(self, ids: Iterator[int]) -> Iterator[Request]:
         """Yield the requests, repeats of one next to each other."""
-        for instance in self.instances:
+        for instance in self._order():
             for repeat in range(instance.repeats or 1):
                 yield self._request(next(ids), instance, repeat)
 
     def regrouped(self, answers: Sequence[Answer | Failure]) -> Iterator[tuple[Any, list[Answer | Failure]]]:
         """Yield each instance with its answers."""
         remaining = iter(answers)
-        for instance in self.instances:
+        for instance in self._order():
             yield instance, [next(remaining) for _ in range(instance.repeats or 1)]
+
+    def _order(self) -> Iterator[Any]:
+        """The instances by document: those of one document stay together."""
+        by_document: dict[int, list[Any]] = {}
+        for instance in self.instances:
+            by_document.setdefault(instance.doc_id, []).append(instance)
+        for index in asking_order(list(by_document), seed=self.seed, task=self.spec.task, run=self.run):
+            yield from by_document[index]
 
     def _request(self, number: int, instance: Any, repeat: int) -> Request:
         if instance.request_type == "loglikelihood":
@@ -47,9 +60,12 @@ class Part:
         if instance.request_type == "loglikelihood_rolling":
             return RollingRequest(id=number, text=instance.args[0])
         context, given = instance.args
-        settings = generation_settings(self.spec, given, self.seed)
-        if settings.seed is not None and repeat:
-            settings = replace(settings, seed=settings.seed + repeat)
+        settings = sampling_settings(
+            generation_settings(self.spec, given, self.seed),
+            repeat=repeat,
+            run=self.run,
+            repeats=instance.repeats or 1,
+        )
         return GenerationRequest(id=number, context=context, settings=settings)
 
 

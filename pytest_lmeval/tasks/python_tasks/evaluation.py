@@ -45,7 +45,7 @@ class PythonEvaluation:
         by_operation: dict[str, list[Any]] = {}
         for instance in self._instances:
             by_operation.setdefault(instance.request_type, []).append(instance)
-        self.parts = {name: Part(spec, group, options.seed) for name, group in by_operation.items()}
+        self.parts = {name: Part(spec, group, options.seed, options.run) for name, group in by_operation.items()}
 
     def score(self, answers: Mapping[str, Sequence[Answer | Failure]], *, seconds: float = 0.0) -> TaskResult:
         """Score the answers to each part's requests, given in the order of the requests.
