@@ -49,10 +49,11 @@ aggregate_metric_list:
 """
 
 # A backend of a third party: an entry point of a distribution on sys.path, which xdist's workers share.
-# It answers document n rightly where n < knows, and notes down each stream and each question with its process.
+# It answers document n rightly where n < knows, less forgets for each time it was asked before, and notes down each stream and each question with its process.
 PUPIL = """
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from pytest_lmeval.backends.fake import FakeBackend
@@ -64,6 +65,7 @@ ASKED = {asked!r}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     knows: int = 1000
+    forgets: int = 0
     window: int = 64
     breaks: str = ""
     metered: bool = False
@@ -78,16 +80,21 @@ class Pupil(FakeBackend):
     def __init__(self, options):
         super().__init__(loglikelihood=self.choose, generate=self.write, window=options.window)
         self.options = options
+        self.times = Counter()
         note("open")
 
     def choose(self, context, continuation):
         number = int(re.findall(r"\\d+", context)[-1])
         is_right = continuation.strip() == ("north", "south")[number % 2]
-        return (-1.0 if is_right == (number < self.options.knows) else -2.0), is_right
+        return (-1.0 if is_right == self.knows(number, context, continuation) else -2.0), is_right
 
     def write(self, context, settings):
         number = int(re.findall(r"\\d+", context)[-1])
-        return str(number + 1) if number < self.options.knows else "unknown"
+        return str(number + 1) if self.knows(number, context) else "unknown"
+
+    def knows(self, number, *asked):
+        self.times[asked] += 1
+        return number < self.options.knows - self.options.forgets * (self.times[asked] - 1)
 
     def loglikelihood(self, requests):
         note("stream")

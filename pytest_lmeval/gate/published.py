@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pytest_lmeval.gate.numbers import format_value
 from pytest_lmeval.results import MetricValue
 
-#: Corpus metrics that are counted from 0 to 100, and those that cannot be below 1, by their aggregation.
+#: By their aggregation: what may be a fraction, is counted from 0 to 100, or cannot be below 1.
+_FRACTIONS = ("mean", "nanmean", "median", "f1", "matthews_corrcoef")
 _PERCENT = ("bleu", "chrf", "chrf++", "ter")
 _AT_LEAST_ONE = ("perplexity", "weighted_perplexity")
 
@@ -24,7 +25,7 @@ def unit_problem(metric: MetricValue, scores: Iterable[float], published: float)
     elif metric.aggregation in _AT_LEAST_ONE:
         if published < 1:
             return f"{_is(metric, published)}, and a perplexity is never below 1"
-    elif _is_fraction(metric, scores) and abs(published) > 1:
+    elif metric.aggregation in _FRACTIONS and abs(published) > 1 and _is_fraction(metric, scores):
         return _said(metric, published, "between 0 and 1", published / 100)
     return None
 
