@@ -213,12 +213,12 @@ def test_the_ratio_is_that_of_the_perplexities() -> None:
     assert found.stderr == pytest.approx(
         math.sqrt(62 / 61 * float((residuals**2).sum())) / float(words.sum()), rel=1e-12
     )
-    assert (found.method, found.n) == ("paired_ratio", 62)
+    assert (found.method, found.n) == ("ratio_sign_flip", 62)
 
 
 def test_equal_weights_are_a_paired_t_test() -> None:
-    d = normal(40, -0.2)
-    found = paired_ratio(d, np.zeros(40), np.full(40, 3.0), alpha=0.05)
+    d = normal(1200, -0.03)
+    found = paired_ratio(d, np.zeros(1200), np.full(1200, 3.0), alpha=0.05)
     assert found.p_worse == pytest.approx(ttest_1samp(d, 0, alternative="less").pvalue, abs=1e-9)
     assert found.difference == pytest.approx(d.mean() / 3, abs=1e-12)
 

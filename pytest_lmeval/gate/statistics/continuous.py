@@ -15,14 +15,12 @@ from numpy.typing import ArrayLike
 from pytest_lmeval.gate.statistics.arrays import Floats, cluster_codes, finite, same_length, sums_by
 from pytest_lmeval.gate.statistics.estimate import Estimate
 from pytest_lmeval.gate.statistics.flipping import DRAWS, sign_flip
-from pytest_lmeval.gate.statistics.units import Units, by_t, estimate_units, unchanged
+from pytest_lmeval.gate.statistics.units import FEW_UNITS, MANY, Units, by_t, estimate_units, unchanged
 
 PAIRED_T = "paired_t"
 SIGN_FLIP = "sign_flip"
 CLUSTERED_T = "clustered_t"
 CLUSTERED_SIGN_FLIP = "clustered_sign_flip"
-#: From this many documents on the t distribution gives the p-values, unless the skew is heavy.
-MANY = 1000
 # The first term that normal theory leaves out of a t test's error is its skewness over √n (Hall, The Bootstrap and
 # Edgeworth Expansion, 1992, ch. 2). At 0.02 it moves a level of 0.01 by about a tenth.
 _HEAVY_SKEW = 0.02
@@ -85,6 +83,7 @@ def clustered(
         unit="cluster",
         method=CLUSTERED_T,
         flipped=CLUSTERED_SIGN_FLIP,
+        trusted=FEW_UNITS,
         # Changes that cancel within every cluster leave no spread between them, and are still changes.
         least_stderr=float(d.std(ddof=1)) / math.sqrt(d.size) if d.size > 1 else 0.0,
     )

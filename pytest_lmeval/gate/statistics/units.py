@@ -13,15 +13,18 @@ from pytest_lmeval.gate.statistics.flipping import DRAWS, sign_flip
 
 #: With fewer units than this nothing can be concluded.
 FEWEST_UNITS = 5
-#: With fewer than this the t distribution is not trusted.
+#: Fewer than this are called few.
 FEW_UNITS = 10
+#: From this many documents on the t distribution gives the p-values, unless the skew is heavy.
+MANY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Units:
     """Totals [u] of oriented differences and weights [u] of the units, over ``n`` documents.
 
-    ``unit`` is what one is called, ``method`` and ``flipped`` what the estimate is called by t and by sign flips.
+    ``unit`` is what one is called, ``method`` and ``flipped`` what the estimate is called by t and by sign flips, which
+    give the p-values where there are fewer units than ``trusted``.
     ``least_stderr`` stands in where the totals leave no spread although the documents do.
     """
 
@@ -31,6 +34,7 @@ class Units:
     unit: str
     method: str
     flipped: str
+    trusted: int
     least_stderr: float = 0.0
 
     @property
@@ -56,8 +60,8 @@ class Units:
 def estimate_units(units: Units, *, alpha: float, seed: int, draws: int = DRAWS) -> Estimate:
     """Estimate by a t distribution with one degree of freedom less than units.
 
-    With fewer than ten units the p-values are from turning the signs of their totals, in all ways. With fewer than five
-    both are 1 and ``lower`` is minus infinity, so that nothing can be gated by it.
+    With fewer units than ``units.trusted`` the p-values are from turning the signs of their totals. With fewer than
+    five both are 1 and ``lower`` is minus infinity, so that nothing can be gated by it.
     """
     count = units.totals.size
     made = by_t(
@@ -68,7 +72,7 @@ def estimate_units(units: Units, *, alpha: float, seed: int, draws: int = DRAWS)
     if count < FEWEST_UNITS:
         note = f"{count} {units.unit}{'s' * (count > 1)}: too few to conclude anything"
         return replace(made, p_worse=1.0, p_better=1.0, lower=-math.inf, note=note)
-    if count >= FEW_UNITS and units.stderr:
+    if count >= units.trusted and units.stderr:
         return made
     tally = sign_flip(units.totals, seed=seed, draws=draws)
     note = f"few {units.unit}s ({count}): p cannot be below {2.0**-count:.2g}" if count < FEW_UNITS else ""
