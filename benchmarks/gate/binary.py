@@ -82,7 +82,8 @@ def _shown(n: int, worse: float, better: float, margin: float, alpha: float) -> 
     b, c = (np.arange(binom.ppf(_TAIL, n, p), binom.isf(_TAIL, n, p) + 1) for p in (worse, better))
     grid_b, grid_c = b[:, None], c[None, :]
     chance = binom.pmf(grid_b, n, worse) * binom.pmf(grid_c, n - grid_b, better / (1 - worse))
-    return float((chance * (tango_z(grid_b, grid_c, n, -margin) > norm.isf(alpha))).sum())
+    scores = np.array([[tango_z(x, y, n, -margin) for y in c.tolist()] for x in b.tolist()])
+    return float((chance * (scores > norm.isf(alpha))).sum())
 
 
 def _setting(n: int, share: float) -> str:

@@ -30,7 +30,7 @@ def _twenty(effort: Effort, name: str, drops: np.ndarray, trials: int) -> Iterat
     trials = effort.times(trials)
     b, c = flips(random, np.full(_TASKS, _N), np.full(_TASKS, _CHANGED), drops, trials)
     p = mid_p(b, c)
-    alone = min(trials, effort.times(400))
+    alone = min(trials, effort.times(200))
     tests = {
         "any of the tasks, unadjusted": p.min(axis=1),
         "Holm": np.array([min(holm(row)) for row in p.tolist()]),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from pytest_lmeval.gate.statistics import resampling
 from pytest_lmeval.gate.statistics.continuous import clustered
 from pytest_lmeval.gate.statistics.corpus import corpus_value
 from pytest_lmeval.gate.statistics.estimate import Estimate
@@ -144,11 +145,12 @@ def test_a_small_level_takes_more_resamples() -> None:
     assert sum(sizes) >= 2 * (10_000 + 100)
 
 
-def test_fewer_exchanges_are_said() -> None:
-    n = 60_000
-    now, then = two_runs(n)
-    found = paired_bootstrap(as_counts(now), as_counts(then), mean, alpha=0.5, seed=1, resamples=2, swaps=10_000)
-    assert found.note == "p from 6666 exchanges instead of 10000"
+def test_fewer_exchanges_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resampling, "_BUDGET", 60_000)
+    now, then = two_runs(30)
+    found = paired_bootstrap(as_counts(now), as_counts(then), mean, alpha=0.05, seed=1, resamples=100)
+    assert found.note == "p from 2000 exchanges instead of 10000"
+    assert found.p_worse * 2001 == pytest.approx(round(found.p_worse * 2001))
 
 
 def test_medians() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pytest_lmeval.gate.statistics.arrays import Floats
 from pytest_lmeval.gate.statistics.estimate import SHOWN_LEVEL, Estimate
 
 METHOD = "mcnemar"
@@ -66,29 +65,28 @@ def stderr(b: float, c: float, n: float) -> float:
     return math.sqrt(max(0.0, b + c - (c - b) ** 2 / n)) / n
 
 
-def tango_z(b: ArrayLike, c: ArrayLike, n: ArrayLike, difference: ArrayLike) -> Any:
-    """Tango's score statistic of the hypothesis that the true difference is ``difference``; arrays are broadcast.
+def tango_z(b: float, c: float, n: float, difference: float) -> float:
+    """Tango's score statistic of the hypothesis that the true difference is ``difference``, between -1 and 1.
 
-    Positive where (c - b) / n is above it. Infinite where the hypothesis leaves no room for chance, 0 where it is what
-    was observed.
+    Positive where (c - b) / n is above it, 0 where it is what was observed, infinite where the hypothesis leaves no
+    room for chance.
     """
-    b, c, n, d = (np.asarray(value, dtype=np.float64) for value in (b, c, n, difference))
-    excess = c - b - n * d
-    variance = np.maximum(n * (2 * _constrained(b, c, n, d) + d * (1 - d)), 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(excess == 0, 0.0, excess / np.sqrt(variance))
-    return float(z) if z.ndim == 0 else z
+    excess = c - b - n * difference
+    if excess == 0:
+        return 0.0
+    share = _constrained(b, c, n, difference)
+    variance = n * (2 * share + difference * (1 - difference))
+    return excess / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, excess)
 
 
-def _constrained(b: Floats, c: Floats, n: Floats, d: Floats) -> Floats:
-    """Most likely share of right-to-wrong documents where the difference is ``d``."""
-    linear = -b - c + (2 * n - c + b) * d
-    constant = -b * d * (1 - d)
-    root = np.sqrt(np.maximum(linear**2 - 8 * n * constant, 0.0))
-    # The textbook's root of the quadratic for a negative linear term; its equal without cancellation for a positive.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(linear > 0, -2 * constant / (root + linear), (root - linear) / (4 * n))
-    return np.maximum(share, np.maximum(-d, 0.0))
+def _constrained(b: float, c: float, n: float, difference: float) -> float:
+    """Most likely share of right-to-wrong documents under the hypothesis, the larger root of a quadratic."""
+    linear = -b - c + (2 * n - c + b) * difference
+    constant = -b * difference * (1 - difference)
+    root = math.sqrt(max(linear**2 - 8 * n * constant, 0.0))
+    # Two spellings of one root: each is free of cancellation where it is used.
+    share = -2 * constant / (root + linear) if linear > 0 else (root - linear) / (4 * n)
+    return max(share, -difference, 0.0)
 
 
 def tango_interval(b: float, c: float, n: float, level: float) -> tuple[float, float]:
@@ -110,20 +108,20 @@ def tango_bounds(b: float, c: float, n: float, alpha: float, level: float = SHOW
         return -1.0, -1.0, 1.0
     from scipy.special import ndtri
 
-    z = -ndtri([alpha, (1 - level) / 2, (1 - level) / 2])
-    lower, low, mirrored = tango_lower([b, b, c], [c, c, b], n, z).tolist()
-    return lower, low, -mirrored
+    z, shown = -float(ndtri(alpha)), -float(ndtri((1 - level) / 2))
+    return _lower(b, c, n, z), _lower(b, c, n, shown), -_lower(c, b, n, shown)
 
 
-def tango_lower(b: ArrayLike, c: ArrayLike, n: ArrayLike, z: ArrayLike) -> Floats:
-    """The difference at which the score statistic is ``z``, for a ``z`` of at least 0; arrays are broadcast."""
-    b, c, n, z = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (b, c, n, z)))
-    below, above = np.full(b.shape, -1.0), (c - b) / n
+def _lower(b: float, c: float, n: float, z: float) -> float:
+    """The difference, below (c - b) / n, at which the score statistic is ``z``."""
+    below, above = -1.0, (c - b) / n
     for _ in range(_HALVINGS):
         middle = (below + above) / 2
-        rejected = np.asarray(tango_z(b, c, n, middle)) > z
-        below, above = np.where(rejected, middle, below), np.where(rejected, above, middle)
-    return np.asarray(below)
+        if tango_z(b, c, n, middle) > z:
+            below = middle
+        else:
+            above = middle
+    return below
 
 
 def _check(b: float, c: float, n: float) -> None:

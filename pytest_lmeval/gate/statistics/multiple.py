@@ -50,11 +50,11 @@ def fisher(p: Sequence[float]) -> float:
     values = _checked(p)
     if not values.size:
         return 1.0
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
     if values.min() == 0:
         return 0.0
-    return float(chi2.sf(-2 * float(np.log(values).sum()), 2 * values.size))
+    return float(chdtrc(2 * values.size, -2 * float(np.log(values).sum())))
 
 
 def _checked(p: Sequence[float]) -> Floats:

@@ -106,15 +106,15 @@ def by_t(
     )
     if stderr is None:
         return made
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit
 
-    half = float(t.isf((1 - SHOWN_LEVEL) / 2, df)) * stderr
+    half = -float(stdtrit(df, (1 - SHOWN_LEVEL) / 2)) * stderr
     score = difference / stderr if stderr else math.copysign(math.inf, difference) if difference else 0.0
     return replace(
         made,
-        p_worse=float(t.cdf(score, df)),
-        p_better=float(t.sf(score, df)),
-        lower=difference - float(t.isf(alpha, df)) * stderr,
+        p_worse=float(stdtr(df, score)),
+        p_better=float(stdtr(df, -score)),
+        lower=difference + float(stdtrit(df, alpha)) * stderr,
         low=difference - half,
         high=difference + half,
     )
