@@ -261,5 +261,15 @@ class _KeepModules:
         self.modules: dict[str, ModuleType] = {}
 
     def pytest_unconfigure(self) -> None:
-        once = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "datasets", "accelerate")
+        once = (
+            "torch",
+            "transformers",
+            "tokenizers",
+            "safetensors",
+            "numpy",
+            "scipy",
+            "pyarrow",
+            "datasets",
+            "accelerate",
+        )
         self.modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in once}

@@ -11,6 +11,8 @@ import pytest
 from pytest_lmeval.baselines.extension import BaselineExtension
 from pytest_lmeval.baselines.format import dumps, loads
 
+from .project import Project as WholeProject
+
 pytest_plugins = ["pytester"]
 
 CONFTEST = """
@@ -108,18 +110,17 @@ class Project:
         self.monkeypatch = monkeypatch
         pytester.makeconftest(CONFTEST)
         pytester.makepyfile(test_tasks=TASKS)
-        pytester.makeini("[pytest]\n")
+        self._whole = WholeProject(pytester)
         self.answer(60, 100)
 
     def answer(self, right: int, count: int = 100) -> None:
         (self.pytester.path / "answers.json").write_text(json.dumps([right, count]))
 
     def run(self, *args: str, **environment: str) -> pytest.RunResult:
-        # A process of its own: syrupy keeps its session in a global, which this very run uses.
         with self.monkeypatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            return self.pytester.runpytest_subprocess("-rA", *args)
+            return self._whole.run("-rA", *args)
 
     def path(self, name: str) -> Path:
         return self.pytester.path / "baselines" / "demo" / f"test_task_{name}.json"
@@ -137,7 +138,7 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, _imported: None) -> Project:
     return Project(pytester, monkeypatch)
 
 
