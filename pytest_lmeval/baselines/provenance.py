@@ -58,7 +58,8 @@ def provenance(baseline: Baseline, today: datetime.date | None = None) -> str:
     """
     facts = ", ".join(_facts(baseline, today or datetime.date.today()))
     what = f"published scores, {_shown(baseline.published)}" if baseline.published is not None else "baseline"
-    return f"{what} of {_shown(baseline.created[:10])}" + (f" ({facts})" if facts else "")
+    when = f" of {_shown(baseline.created[:10])}" if baseline.created else ""
+    return what + when + (f" ({facts})" if facts else "")
 
 
 def _facts(baseline: Baseline, today: datetime.date) -> Iterator[str]:

@@ -63,8 +63,8 @@ def test_one_line_tells_where_it_comes_from() -> None:
         ({"created": "long ago", "commit": None, "model": {}}, "baseline of long ago"),
         ({"commit": None, "model": {"backend": "openai"}}, "baseline of 2026-08-02 (114 days old, openai)"),
         (
-            {"commit": None, "model": {}, "published": "a paper, table 3"},
-            "published scores, a paper, table 3 of 2026-08-02 (114 days old)",
+            {"created": "", "commit": None, "model": {}, "published": "a paper, table 3"},
+            "published scores, a paper, table 3",
         ),
         (
             {"created": "2026-05-01", "commit": None, "model": {}},
