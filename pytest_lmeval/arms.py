@@ -14,7 +14,8 @@ from typing import Any
 
 from pytest_lmeval.baselines.record import Baseline, from_result
 from pytest_lmeval.errors import BackendError, ModelSpecError
-from pytest_lmeval.results import TaskResult
+from pytest_lmeval.gate.missing import too_many_errors
+from pytest_lmeval.results import ItemResult, TaskResult
 from pytest_lmeval.runner import Planned, Runner, task_key
 from pytest_lmeval.tasks.groups import Group, aggregate
 from pytest_lmeval.tasks.options import EvaluationOptions
@@ -43,7 +44,7 @@ class BaselineArm:
         self._done = done
         self._planned: dict[str, list[Planned]] = {}
         self._baselines: dict[Hashable, Baseline | Exception] = {}
-        self._aggregated: dict[Hashable, TaskResult] = {}
+        self._parts: dict[Hashable, TaskResult] = {}
 
     def plan(self, tasks: Sequence[Planned]) -> None:
         """Announce, in order, the tasks whose baselines will be needed."""
@@ -69,18 +70,22 @@ class BaselineArm:
             if not self._planned:
                 self._runner.close()
 
-    def baseline(self, target: TaskSpec | Group, options: EvaluationOptions, scope: str = "") -> Baseline:
+    def baseline(
+        self, target: TaskSpec | Group, options: EvaluationOptions, scope: str = "", *, max_error_rate: float = 0.0
+    ) -> Baseline:
         """Return what the model answered to a task, or to the tasks of a group, asking it if it was not asked yet.
 
-        Raises UserError for a mistake in the task, BackendError where the model failed.
+        Raises UserError for a mistake in the task, BackendError where the model failed or did not answer about more
+        than a share ``max_error_rate`` of the documents.
         """
         leaves = [target] if isinstance(target, TaskSpec) else list(target.leaves())
         self.ask(scope, [Planned(leaf, options, scope) for leaf in leaves])
         baselines = [self._of(task_key(leaf, options)) for leaf in leaves]
-        if isinstance(target, TaskSpec):
-            return baselines[0]
-        parts = [self._aggregated[task_key(leaf, options)] for leaf in leaves]
-        return self._reduced(aggregate(target, parts), baselines[0].model)
+        parts = [self._parts[task_key(leaf, options)] for leaf in leaves]
+        result = parts[0] if isinstance(target, TaskSpec) else aggregate(target, parts)
+        if told := too_many_errors(result, max_error_rate):
+            raise self._told(BackendError(told))
+        return baselines[0] if isinstance(target, TaskSpec) else self._reduced(result, baselines[0].model)
 
     def close(self) -> None:
         """Close the model if it is open."""
@@ -97,7 +102,7 @@ class BaselineArm:
             result = self._runner.evaluate_once(task.spec, task.options, task.scope)
             self._baselines[key] = self._reduced(result, asdict(self._runner.info))
             # What a group is made of; the documents are in the baseline.
-            self._aggregated[key] = replace(result, items=())
+            self._parts[key] = replace(result, items=_one_per_error(result))
         except Exception as error:  # noqa: BLE001 - kept, and raised for the item whose task it is
             self._baselines[key] = error
 
@@ -109,3 +114,8 @@ class BaselineArm:
         if isinstance(error, BackendError | ModelSpecError):
             return type(error)(f"the baseline model {self._model}: {error}")
         return error
+
+
+def _one_per_error(result: TaskResult) -> tuple[ItemResult, ...]:
+    """Give of the documents without an answer one for each reason, which is what is told of them."""
+    return tuple({item.error: item for item in result.items if item.error is not None}.values())

@@ -12,7 +12,7 @@ from pytest_lmeval.baselines.files import read_baseline
 from pytest_lmeval.baselines.location import baseline_key, baseline_path
 from pytest_lmeval.baselines.published import missing_task
 from pytest_lmeval.baselines.record import Baseline
-from pytest_lmeval.collection import TaskItem, gate_of, target_name
+from pytest_lmeval.collection import TaskItem, policy_of, target_name
 from pytest_lmeval.gate.settings import Mode
 from pytest_lmeval.options import Arm, Published, Settings, Stored
 from pytest_lmeval.runner import Planned
@@ -37,7 +37,9 @@ def baseline_of(item: TaskItem, target: TaskSpec | Group | None = None) -> Basel
             scores = item.config.stash[PUBLISHED].get(target_name(target))
             return None if scores is None else scores.as_baseline()
         case Arm():
-            return item.config.stash[BASELINE_ARM].baseline(target, settings.evaluation, scope_of(item))
+            rate = policy_of(item).settings.max_error_rate
+            arm = item.config.stash[BASELINE_ARM]
+            return arm.baseline(target, settings.evaluation, scope_of(item), max_error_rate=rate)
 
 
 def stored_path(item: TaskItem, target: TaskSpec | Group | None = None) -> Path:
@@ -56,9 +58,7 @@ def is_stored(item: TaskItem) -> bool:
 
 def is_compared(item: TaskItem) -> bool:
     """Whether the item's gate compares it with a baseline at all."""
-    settings = item.config.stash[SETTINGS]
-    policy = gate_of(item.target).for_model(str(settings.model)).under(settings.gate.layers)
-    return policy.settings.mode is not Mode.OFF
+    return policy_of(item).settings.mode is not Mode.OFF
 
 
 def why_missing(item: TaskItem) -> str | None:

@@ -16,7 +16,7 @@ import pytest
 
 from pytest_lmeval.check import check_task
 from pytest_lmeval.errors import QualityError, SettingsError, TaskFileError, UserError
-from pytest_lmeval.gate.policy import GatePolicy, parse_gate
+from pytest_lmeval.gate.policy import GatePolicy, ModelPolicy, parse_gate
 from pytest_lmeval.marks import planned_of_mark
 from pytest_lmeval.runner import Planned
 from pytest_lmeval.state import CATALOGUE, RUNNER, SETTINGS
@@ -229,6 +229,12 @@ def _unique(items: list[pytest.Item]) -> list[pytest.Item]:
 def document_of(target: TaskSpec | Group) -> TaskDocument:
     """The file that defines a task or a group."""
     return target.spec.document if isinstance(target, Group) else target.document
+
+
+def policy_of(item: TaskItem) -> ModelPolicy:
+    """The item's gate for the model under test, with the run's settings over it."""
+    settings = item.config.stash[SETTINGS]
+    return gate_of(item.target).for_model(str(settings.model)).under(settings.gate.layers)
 
 
 def gate_of(target: TaskSpec | Group) -> GatePolicy:

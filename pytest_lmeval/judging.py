@@ -15,8 +15,8 @@ import pytest
 from pytest_lmeval.backends.protocol import ModelInfo
 from pytest_lmeval.baseline_sources import baseline_of, is_compared, is_stored, stored_path, why_missing
 from pytest_lmeval.baselines.extension import baseline_assertion, check_baseline
-from pytest_lmeval.baselines.record import Noise, from_result
-from pytest_lmeval.calibrating import calibrate, with_noise, with_warning
+from pytest_lmeval.baselines.record import from_result
+from pytest_lmeval.calibrating import Calibration, calibration_of
 from pytest_lmeval.check import Judged
 from pytest_lmeval.collection import TaskItem, describe, document_of, gate_of
 from pytest_lmeval.errors import BackendError, BaselineError, LMEvalError
@@ -50,9 +50,10 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
     check_errors(item, result)
     try:
         if isinstance(item, TaskItem):
-            noise = calibrate(item, result, runner)
-            result = with_warning(result, noise)
-            verdict = with_noise(_with_baseline(request, item, result, runner, noise), noise)
+            calibration = calibration_of(item, result, runner)
+            verdict = _with_baseline(request, item, result, runner, calibration)
+            if calibration is not None:
+                verdict, result = calibration.beside(verdict), calibration.warned()
         else:
             verdict = _marked(item, result)
     except LMEvalError as error:
@@ -92,7 +93,11 @@ def add_row(
 
 
 def _with_baseline(
-    request: pytest.FixtureRequest, item: TaskItem, result: TaskResult, runner: Runner, noise: Noise | None
+    request: pytest.FixtureRequest,
+    item: TaskItem,
+    result: TaskResult,
+    runner: Runner,
+    calibration: Calibration | None,
 ) -> Verdict:
     settings = item.config.stash[SETTINGS]
     policy = gate_of(item.target).for_model(str(settings.model)).under(settings.gate.layers)
@@ -104,9 +109,12 @@ def _with_baseline(
         return check_baseline(
             baseline_assertion(request, settings.baseline.update is not None),
             result,
-            dataclasses.replace(recorded, noise=noise),
+            recorded,
             policy,
             require_baseline=settings.baseline.required and settings.baseline.update is None,
+            update=settings.baseline.update,
+            accept_regression=settings.baseline.accept_regression,
+            measure_noise=calibration,
         )
     except GateSyntaxError as error:
         raise document_of(item.target).error(str(error), "gate") from None

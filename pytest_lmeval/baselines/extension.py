@@ -9,7 +9,7 @@ deleting does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from syrupy.session import SnapshotSession
 
 from pytest_lmeval.baselines.files import read_baseline, read_text, write_atomically
 from pytest_lmeval.baselines.format import dumps
-from pytest_lmeval.baselines.record import Baseline
+from pytest_lmeval.baselines.record import Baseline, Noise
 from pytest_lmeval.baselines.update import Update
 from pytest_lmeval.baselines.updating import Standing, decide_writing
 from pytest_lmeval.errors import BaselineError, SettingsError
@@ -145,12 +145,14 @@ def check_baseline(
     require_baseline: bool,
     update: Update | None = None,
     accept_regression: bool = False,
+    measure_noise: Callable[[], Noise] | None = None,
 ) -> Verdict:
     """Judge a result against the item's baseline file, and record ``candidate`` there as ``update`` says.
 
     What is written when, and what is refused, decides :func:`~pytest_lmeval.baselines.updating.decide_writing`; a
     refusal fails the task. A file that stays as it is, is not touched. With ``mode: off`` no baseline is read or
-    written.
+    written. ``measure_noise`` asks the model again, which takes its time, so it is called for what will be written
+    alone; where it is given, a baseline without noise does not describe the run any more.
 
     Raises BaselineError for a file that cannot be used, unless it is being replaced, or not be written.
     """
@@ -161,9 +163,13 @@ def check_baseline(
     verdict = judge(result, policy, baseline, require_baseline=require_baseline)
     if update is not None:
         standing = _standing(verdict, baseline, exists=baseline is not None or location.exists())
+        if measure_noise is not None and baseline is not None and baseline.noise is None:
+            standing = replace(standing, keeps=False)
         writing = decide_writing(update, result, standing, accept_regression=accept_regression)
         if writing.refused is not None:
             return _not_recorded(verdict, writing.refused, worse=writing.worse)
+        if writing.writes and measure_noise is not None:
+            candidate = replace(candidate, noise=measure_noise())
         return _assert(assertion, candidate, verdict, stays=not writing.writes)
     if baseline is None:
         # Syrupy would count a missing snapshot as failed; whether it is one, the verdict says.

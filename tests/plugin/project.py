@@ -49,7 +49,8 @@ aggregate_metric_list:
 """
 
 # A backend of a third party: an entry point of a distribution on sys.path, which xdist's workers share.
-# It answers document n rightly where n < knows, less forgets for each time it was asked before, and notes down each stream and each question with its process.
+# It answers document n rightly where n < knows, less forgets for each time it was asked before, and notes down each
+# stream and each question with its process.
 PUPIL = """
 import os
 import re

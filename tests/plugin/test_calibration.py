@@ -73,6 +73,24 @@ def test_nothing_is_asked_again_where_nothing_is_recorded(project: Project) -> N
     assert (found["rivers"], found["lakes"]) == ({1}, {1})
 
 
+def test_a_baseline_without_further_runs_gets_them_and_keeps_them(project: Project) -> None:
+    project.choice_task("rivers")
+    asked = []
+    for extra in ((), ("--lm-calibrate=2",), ("--lm-calibrate=2",), ("--lm-calibrate=1", "--lm-update-baseline=all")):
+        project.run("--lm-model=pupil", "--lm-update-baseline=changed", *extra).assert_outcomes(passed=1)
+        asked.append(times(project)["rivers"])
+    assert asked == [{1}, {3}, {1}, {2}]
+
+
+def test_what_is_refused_is_not_asked_again(project: Project) -> None:
+    project.choice_task("rivers")
+    project.run("--lm-model=pupil", *RECORD)
+    project.asked()
+    result = project.run("--lm-model=pupil,knows=1", "--lm-update-baseline", "--lm-calibrate=2")
+    result.assert_outcomes(failed=1)
+    assert times(project)["rivers"] == {1}
+
+
 def test_a_further_run_that_fails_is_an_error_and_records_nothing(project: Project) -> None:
     project.choice_task("rivers")
     pupil = project.read("site/pupil.py").replace(

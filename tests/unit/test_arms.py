@@ -144,6 +144,22 @@ def test_a_mistake_in_a_task_is_that_tasks_alone(tmp_path: Path) -> None:
         other.arm.baseline(group(sound, lost), OPTIONS)
 
 
+def test_a_few_questions_without_an_answer_are_left_out_of_the_baseline(tmp_path: Path) -> None:
+    def answer(context: str, continuation: str) -> float:
+        if "purple" in continuation:
+            raise RuntimeError("busy")
+        return -1.0
+
+    other, spec = Arm(Opening(FakeBackend(loglikelihood=answer))), task(tmp_path, "a")
+    baseline = other.arm.baseline(spec, OPTIONS, max_error_rate=0.34)
+    assert (baseline.n, baseline.answered) == (3, 2)
+    for target in (spec, group(spec)):
+        with pytest.raises(BackendError, match=r"^the baseline model fake:other: .*: 1 of 3 .* 33 %") as error:
+            other.arm.baseline(target, OPTIONS, max_error_rate=0.33)
+        assert str(error.value).endswith("\n  RuntimeError: busy")
+    assert len(other.backend.asked) == 7
+
+
 @pytest.mark.parametrize("kind", [BackendError, ModelSpecError])
 def test_a_model_that_does_not_open_is_named(tmp_path: Path, kind: type[Exception]) -> None:
     other, specs = Arm(Opening(error=kind("no weights"))), [task(tmp_path, name) for name in "ab"]

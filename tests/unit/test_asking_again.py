@@ -108,7 +108,6 @@ class _Instance:
     def __init__(self, document: int, number: int) -> None:
         self.doc_id = document
         self.args = (f"document {document} request {number}", {"temperature": 1.0, "do_sample": True})
-        self.resps: list[str] = []
 
 
 def test_requests_of_a_class_are_reordered_by_document_and_given_back(tmp_path: Path) -> None:
@@ -121,8 +120,9 @@ def test_requests_of_a_class_are_reordered_by_document_and_given_back(tmp_path: 
     assert {request.settings.seed for request in requests if isinstance(request, GenerationRequest)} == {5, 6}
     backend = FakeBackend(generate=lambda context, settings: context)
     answers = sorted(backend.generate_until(iter(requests)), key=lambda answer: answer.id)  # type: ignore[arg-type]
-    part.hand_back(answers)  # type: ignore[arg-type]
-    assert all(instance.resps == [instance.args[0]] * 2 for instance in instances)
+    given_back = list(part.regrouped(answers))
+    assert {id(instance) for instance, _ in given_back} == {id(instance) for instance in instances}
+    assert all([answer.text for answer in got] == [instance.args[0]] * 2 for instance, got in given_back)  # type: ignore[union-attr]
 
 
 def test_the_runner_remembers_no_further_run(tmp_path: Path) -> None:
