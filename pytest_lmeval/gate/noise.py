@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pytest_lmeval.baselines.codec import round_value
+from pytest_lmeval.baselines.margins import stored_margin
 from pytest_lmeval.baselines.record import Noise
 from pytest_lmeval.gate.numbers import format_value
 from pytest_lmeval.results import TaskResult
@@ -21,11 +22,12 @@ def noise_of(recorded: TaskResult, others: Iterable[TaskResult]) -> Noise:
     ``others`` are runs of the same model on the same documents; they are taken one at a time and not kept. A document
     counts as flipped where its score by the main metric, to six digits, is another one. Documents to which one of two
     runs has no score or no margin do not count; where the main metric has no score for single documents (BLEU,
-    perplexities), ``n`` is 0 and nothing flips. Margins are compared in nats, over all further runs together.
+    perplexities), ``n`` is 0 and nothing flips. Margins are compared in nats, over all further runs together, and in
+    the precision in which a baseline keeps them, as the gate will compare them.
     """
     key = recorded.metric(recorded.main_metric).key
     before = _scores(recorded, key)
-    margins = {item.index: item.margin for item in recorded.items if item.margin is not None}
+    margins = _margins(recorded)
     scores, flips = [recorded.metric(key).value], list[int]()
     moves: list[float] = []
     for other in others:
@@ -100,13 +102,16 @@ def _flipped(before: Mapping[int, float], after: Mapping[int, float]) -> int:
 
 
 def _moves(before: Mapping[int, float], other: TaskResult) -> Iterator[float]:
-    """How far each margin moved; a margin that is no number in both runs did not."""
-    for item in other.items:
-        if item.margin is None or item.index not in before:
-            continue
-        move = abs(item.margin - before[item.index])
+    """How far each margin moved; of one that is no finite number in both runs that cannot be said."""
+    for index, margin in _margins(other).items():
+        move = abs(margin - before[index]) if index in before else math.nan
         if math.isfinite(move):
             yield move
+
+
+def _margins(result: TaskResult) -> dict[int, float]:
+    kept = {item.index: stored_margin(item.margin) for item in result.items}
+    return {index: margin for index, margin in kept.items() if margin is not None}
 
 
 def _p95(values: list[float]) -> float:
