@@ -1,8 +1,9 @@
 """Between tests and the model: one stream of requests per operation, fed across test items.
 
 The job that is waited for is served first; where the backend has room for more, requests of the jobs that follow
-fill it. Jobs are built when the stream reaches them, so memory stays bounded and a test that stops early leaves
-the rest unasked. Same jobs, same stream: deterministic, no threads, no timers.
+fill it. Jobs are built when the stream reaches them, so memory stays bounded. A job that is watched is asked no
+further ahead than its answers warrant, and where these are enough it is given up: the rest is never asked. Same jobs,
+same stream: deterministic, no threads, no timers.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,6 +28,16 @@ class Source(Protocol):
         """Yield the requests in a fixed order."""
 
 
+class Watcher(Protocol):
+    """Whoever looks at a job's answers as they come."""
+
+    def ready(self, job: Job) -> bool:
+        """Whether another request may be asked now; where nothing is under way it must be so."""
+
+    def answered(self, job: Job) -> int | None:
+        """Look at the answers after each; return how many of the first are enough, None where more are needed."""
+
+
 @dataclass(eq=False)
 class Job:
     """One test's requests and the answers to them so far.
@@ -34,6 +46,7 @@ class Job:
     and raised for whoever waits for this job, not for the test that happened to run at the time. Jobs of
     different ``scope`` never share a batch: under pytest-xdist only a scope is certain to run in this process.
     ``error`` is what building the requests raised, ``cause`` what broke the model while it held some of them.
+    ``enough`` says that the answers to so many of the first requests are all that is needed.
     """
 
     name: str
@@ -44,14 +57,26 @@ class Job:
     answers: dict[int, Answer | Failure] = field(default_factory=dict)
     error: Exception | None = None
     cause: Exception | None = None
+    watcher: Watcher | None = None
+    enough: int | None = None
     started: bool = False
     asked: int = 0
     asked_all: bool = False
 
     @property
     def done(self) -> bool:
-        """Whether every request is answered, or the job cannot be asked."""
-        return self.error is not None or (self.asked_all and len(self.answers) == self.asked)
+        """Whether every request that need be is answered, or the job cannot be asked."""
+        return self.given_up or self.error is not None or (self.asked_all and len(self.answers) == self.asked)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether no further answer is needed."""
+        return self.enough is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether another request may be asked now."""
+        return self.watcher is None or self.watcher.ready(self)
 
     def requests(self, ids: Iterator[int]) -> Iterator[Request]:
         """Yield the requests, opening the source first; an error ends the job, not the stream."""
@@ -91,12 +116,13 @@ class Broker:
     def answers(self, job: Job) -> list[Answer | Failure]:
         """Run the model until every request of ``job`` is answered or has failed; return that in request order.
 
-        Raises what went wrong while the job's requests were built, and BackendError where the model takes none.
+        Of a job that was given up these are the answers that are enough. Raises what went wrong while the job's
+        requests were built, and BackendError where the model takes none.
         """
         self._channels[job.operation].run(job)
         if job.error is not None:
             raise job.error
-        return [job.answers[position] for position in range(job.asked)]
+        return [job.answers[position] for position in range(job.asked if job.enough is None else job.enough)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +188,7 @@ class _Channel:
         if again is not None:
             self._again.remove(again)
             return again
-        while feeding := next((pair for pair in self._feeding if self._may_ask(pair[0])), None) or self._look_ahead():
+        while feeding := self._ready() or self._look_ahead():
             job, requests = feeding
             request = next(requests, None)
             if request is not None:
@@ -170,6 +196,9 @@ class _Channel:
                 return _Asked(job, job.asked - 1, request)
             self._feeding.remove(feeding)
         return None
+
+    def _ready(self) -> tuple[Job, Iterator[Request]] | None:
+        return next((pair for pair in self._feeding if self._may_ask(pair[0]) and pair[0].ready), None)
 
     def _may_ask(self, job: Job) -> bool:
         return not self._alone or job is self._current
@@ -186,8 +215,35 @@ class _Channel:
         asked = self._held.pop(answer.id, None)
         if asked is None:
             raise BackendError(f"the backend answered request {answer.id} twice, or was never asked it")
-        asked.job.answers[asked.position] = answer
-        self._observe(asked.job, answer)
+        job = asked.job
+        if job.given_up:
+            self._drop_unwanted()
+            return
+        job.answers[asked.position] = answer
+        self._observe(job, answer)
+        if job.watcher is not None and (enough := job.watcher.answered(job)) is not None:
+            self._give_up(job, enough)
+
+    def _give_up(self, job: Job, enough: int) -> None:
+        """Ask nothing more of a job, nor wait for what is under way."""
+        job.enough = enough
+        self._feeding = [pair for pair in self._feeding if pair[0] is not job]
+        self._again = deque(asked for asked in self._again if asked.job is not job)
+        self._drop_unwanted()
+
+    def _drop_unwanted(self) -> None:
+        """Close a stream that holds nothing but requests of jobs given up.
+
+        Where it holds others', or cannot be closed, it goes on, and the answers that nobody wants are ignored.
+        """
+        close = getattr(self._stream, "close", None)
+        if close is None or not all(asked.job.given_up for asked in self._held.values()):
+            return
+        self._stream = None
+        self._held.clear()
+        # An engine may raise anything. What it held is not wanted, and if it is broken its next stream says so.
+        with suppress(Exception):
+            close()
 
     def _end(self, reason: str, cause: Exception | None = None) -> None:
         """Forget the stream, and let no test suffer for a request of another.
@@ -197,7 +253,7 @@ class _Channel:
         nothing although there was something: another one would not either.
         """
         self._stream = None
-        held = list(self._held.values())
+        held = [asked for asked in self._held.values() if not asked.job.given_up]
         self._held.clear()
         if any(asked.job is not self._current for asked in held) and not self._alone:
             self._alone = True

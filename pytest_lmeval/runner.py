@@ -6,28 +6,34 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pytest_lmeval.backends.protocol import LOG_LIKELIHOOD, Answer, Backend, ModelInfo, Request
 from pytest_lmeval.broker import Broker, Job, Observer
 from pytest_lmeval.errors import BackendError
 from pytest_lmeval.model_facts import ModelFacts
-from pytest_lmeval.results import TaskResult
+from pytest_lmeval.results import ItemResult, TaskResult
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.groups import Group, aggregate
 from pytest_lmeval.tasks.options import EvaluationOptions
-from pytest_lmeval.tasks.other_scores import under
+from pytest_lmeval.tasks.other_scores import item_under, under
 from pytest_lmeval.tasks.python_tasks import PythonEvaluation
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.unanswered import all_answered
+from pytest_lmeval.watching import DocumentWatcher, Watch
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A task that will be evaluated in this process, with the scope within which it may share batches."""
+    """A task that will be evaluated in this process, with the scope within which it may share batches.
+
+    ``watch`` makes what says when enough of its documents have been asked.
+    """
 
     spec: TaskSpec
     options: EvaluationOptions
     scope: str = ""
+    watch: Watch | None = None
 
 
 class Runner:
@@ -51,20 +57,28 @@ class Runner:
                 continue  # its class builds all requests at once: it is asked when its turn comes
             key = task_key(task.spec, task.options)
             if key not in self._jobs:
-                self._jobs[key] = self._job(task.spec, task.options, task.scope)
+                self._jobs[key] = self._job(task.spec, task.options, task.scope, task.watch)
                 self._planned.append(self._jobs[key])
 
-    def evaluate(self, spec: TaskSpec, options: EvaluationOptions, scope: str = "") -> TaskResult:
+    def evaluate(
+        self, spec: TaskSpec, options: EvaluationOptions, scope: str = "", watch: Watch | None = None
+    ) -> TaskResult:
         """Return the task's result; asked again with the same options, the same result.
 
-        Raises UserError for mistakes in the task or its data, BackendError where the model answered about no document.
+        Who gives ``watch`` takes a result of the first documents where these are enough, as ``stopped`` then says; all
+        others get that of all. Raises UserError for mistakes in the task or its data, BackendError where the model
+        answered about no document.
         """
         key = task_key(spec, options)
         if key not in self._results:
+            self._results[key] = self.evaluate_once(spec, options, scope, watch)
+        if self._results[key].stopped is not None and watch is None:
             self._results[key] = self.evaluate_once(spec, options, scope)
         return self._results[key]
 
-    def evaluate_once(self, spec: TaskSpec, options: EvaluationOptions, scope: str = "") -> TaskResult:
+    def evaluate_once(
+        self, spec: TaskSpec, options: EvaluationOptions, scope: str = "", watch: Watch | None = None
+    ) -> TaskResult:
         """Return the task's result and remember nothing of it; asked again, the model is asked again.
 
         Raises as :meth:`evaluate`.
@@ -72,7 +86,7 @@ class Runner:
         if spec.python_class is not None:
             return self._run_python(spec, options, scope)
         key = task_key(spec, options)
-        result = self._run(self._jobs.get(key) or self._job(spec, options, scope))
+        result = self._run(self._jobs.get(key) or self._job(spec, options, scope, watch))
         # The prompts and documents are no longer needed.
         self._jobs.pop(key, None)
         return result
@@ -84,9 +98,12 @@ class Runner:
         """
         return self.evaluate_once(spec, replace(options, run=run), scope)
 
-    def evaluate_group(self, group: Group, options: EvaluationOptions, scope: str = "") -> TaskResult:
+    def evaluate_group(
+        self, group: Group, options: EvaluationOptions, scope: str = "", watch: Watch | None = None
+    ) -> TaskResult:
         """Return the group's aggregate; leaves not evaluated yet are evaluated now."""
-        return aggregate(group, [self.evaluate(leaf, options, scope) for leaf in group.leaves()])
+        leaves = [self.evaluate(leaf, options, scope, watch) for leaf in group.leaves()]
+        return replace(aggregate(group, leaves), stopped=_first_stopped(leaves))
 
     def ask(self, operation: str, requests: Callable[[Iterator[int]], Sequence[Request]], name: str) -> list[Answer]:
         """Ask the model directly; ``requests`` makes them from an iterator of ids.
@@ -144,7 +161,8 @@ class Runner:
         answers = self.broker.answers(job)
         assert isinstance(job.source, Evaluation)
         with _caused_by(job):
-            return self._named(job.source.score(answers, seconds=time.perf_counter() - started))
+            seconds = time.perf_counter() - started
+            return self._named(job.source.score(answers, seconds=seconds, stopped=_stopped(job)))
 
     def _run_python(self, spec: TaskSpec, options: EvaluationOptions, scope: str) -> TaskResult:
         started = time.perf_counter()
@@ -159,18 +177,29 @@ class Runner:
 
     def _named(self, result: TaskResult) -> TaskResult:
         """Name the metrics after what this model gives in place of log-likelihoods, if it does."""
-        other = self.info.scoring
-        scored = result.settings.output_type in ("multiple_choice", "loglikelihood")
-        return under(result, other) if scored and other != LOG_LIKELIHOOD else result
+        other = self._other_scoring(result.settings.output_type)
+        return result if other is None else under(result, other)
 
-    @staticmethod
-    def _job(spec: TaskSpec, options: EvaluationOptions, scope: str) -> Job:
-        return Job(
-            name=spec.task,
-            operation=_operation(spec.output_type),
-            open=lambda: Evaluation(spec, options),
-            scope=scope,
-        )
+    def _named_item(self, output_type: str, item: ItemResult) -> ItemResult:
+        other = self._other_scoring(output_type)
+        return item if other is None else item_under(item, other)
+
+    def _other_scoring(self, output_type: str) -> str | None:
+        other = self.info.scoring
+        scored = output_type in ("multiple_choice", "loglikelihood")
+        return other if scored and other != LOG_LIKELIHOOD else None
+
+    def _job(self, spec: TaskSpec, options: EvaluationOptions, scope: str, watch: Watch | None) -> Job:
+        def open_() -> Evaluation:
+            evaluation = Evaluation(spec, options)
+            monitor = watch(evaluation) if watch is not None and evaluation.scores_singly else None
+            if monitor is not None:
+                evaluation.shuffle()
+                job.watcher = DocumentWatcher(evaluation, monitor, partial(self._named_item, spec.output_type))
+            return evaluation
+
+        job = Job(name=spec.task, operation=_operation(spec.output_type), open=open_, scope=scope)
+        return job
 
 
 @dataclass(frozen=True)
@@ -188,6 +217,17 @@ def _caused_by(*jobs: Job) -> Iterator[None]:
         yield
     except BackendError as error:
         raise error from next((job.cause for job in jobs if job.cause is not None), None)
+
+
+def _stopped(job: Job) -> str | None:
+    return job.watcher.reason if isinstance(job.watcher, DocumentWatcher) else None
+
+
+def _first_stopped(leaves: Sequence[TaskResult]) -> str | None:
+    """Say of a group which of its leaves were not asked all."""
+    stopped = [f"{leaf.task} {leaf.stopped}" for leaf in leaves if leaf.stopped is not None]
+    more = f" (and {len(stopped) - 1} more of its tasks)" if len(stopped) > 1 else ""
+    return f"{stopped[0]}{more}" if stopped else None
 
 
 def _operation(output_type: str) -> str:

@@ -10,6 +10,7 @@ a model gain by them. Values for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -98,6 +99,26 @@ def _values(metric: Metric, filter_name: str, value: Any, stderr: float | None, 
         )
         for name, part in entries.items()
     ]
+
+
+def unreduced(metrics: Metrics, filter_name: str, rows: Sequence[Row]) -> Aggregated:
+    """Return the rows' metrics without values: what one document has is not a value of the metric yet."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return Aggregated([kind_of(metrics, name, filter_name) for name in names], [{} for _ in rows])
+
+
+def kind_of(metrics: Metrics, name: str, filter_name: str) -> MetricValue:
+    """Return what is known of a metric without its value."""
+    metric = metrics.metric(name)
+    return MetricValue(
+        name=name,
+        filter=filter_name,
+        value=math.nan,
+        stderr=None,
+        higher_is_better=metric.higher_is_better,
+        n=0,
+        aggregation=metric.aggregation.name,
+    )
 
 
 def unscored(metrics: Metrics, filter_name: str, rows: Sequence[Row], indices: Sequence[int]) -> Iterator[str]:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pytest_lmeval.backends.protocol import Answer, Failure, Request
-from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
+from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings
 from pytest_lmeval.tasks import filters
-from pytest_lmeval.tasks.aggregating import aggregated, main_metric, unreported, unscored, unscored_by_metric
+from pytest_lmeval.tasks.aggregating import (
+    aggregated,
+    kind_of,
+    main_metric,
+    unreduced,
+    unreported,
+    unscored,
+    unscored_by_metric,
+)
 from pytest_lmeval.tasks.consent import check_consent, code_allowed
 from pytest_lmeval.tasks.datasets import TaskDatasets
 from pytest_lmeval.tasks.documents import DocumentStore
@@ -19,7 +29,7 @@ from pytest_lmeval.tasks.generation import effective_kwargs, generation_settings
 from pytest_lmeval.tasks.items import Items, Scored
 from pytest_lmeval.tasks.metrics import metrics_of
 from pytest_lmeval.tasks.options import EvaluationOptions
-from pytest_lmeval.tasks.order import asking_order
+from pytest_lmeval.tasks.order import asking_order, random_order
 from pytest_lmeval.tasks.prompts import Shot
 from pytest_lmeval.tasks.questions import Interview, Interviewer, Question, TaskShape
 from pytest_lmeval.tasks.replies import Reply, by_question, left_out, scorable, tokens
@@ -58,6 +68,8 @@ class Evaluation:
         self._shots = self._draw()
         self._examples: dict[int, Shot] = {}
         self._questions: list[Question] = []
+        self._ends: list[int] = []
+        self._rows: dict[tuple[str, int], dict[str, Any]] = {}
 
     @property
     def selected(self) -> int:
@@ -94,10 +106,30 @@ class Evaluation:
         """How many documents the evaluated split has."""
         return len(self._documents)
 
+    @property
+    def scores_singly(self) -> bool:
+        """Whether a document can be scored without the others: the task brings no filters of its own."""
+        return not filters.own_filters(self.spec)
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """For each document asked so far, in that order, how many requests there were up to and with its own."""
+        return self._ends
+
+    def shuffle(self) -> None:
+        """Ask the documents in a seeded random order. The result is that of any other order."""
+        self._indices = random_order(
+            self._indices,
+            lambda index: self._columns.cluster_of(self._documents[index]),
+            seed=self._options.seed,
+            task=self.spec.task,
+        )
+
     def requests(self, ids: Iterator[int]) -> Iterator[Request]:
         """Yield the requests in the order of the documents, in a further run's own; each with the next of ``ids``."""
         for interview in self.interviews(ids):
             self._questions.append(interview.question)
+            self._ends.append(len(interview.requests) + (self._ends[-1] if self._ends else 0))
             yield from interview.requests
 
     def interviews(self, ids: Iterator[int]) -> Iterator[Interview]:
@@ -111,15 +143,35 @@ class Evaluation:
                 raise explain(self.spec.document, "prompt", error, document) from error
             yield Interview(document, shots, question, tuple(requests))
 
-    def score(self, answers: Sequence[Answer | Failure], *, seconds: float = 0.0) -> TaskResult:
+    def item(self, number: int, answers: Sequence[Answer | Failure]) -> ItemResult:
+        """Score the document that was asked as number ``number``, from 0, by the answers to its requests alone.
+
+        Only where :attr:`scores_singly`. What the task's own functions make of it is not computed again by
+        :meth:`score`; facets are left to that.
+        """
+        replies = by_question([self._questions[number]], answers, self.spec.repeats)
+        good = [reply for reply in replies if not reply.failures]
+        document = self._documents[replies[0].question.index]
+        with code_allowed(self.spec, self._options):
+            scored = self._scored_by_filter(good, [document] * len(good), singly=True)
+        for name, one in scored.items():
+            self._rows.update(((name, reply.question.index), row) for reply, row in zip(good, one.rows, strict=True))
+        found = [metric for one in scored.values() for metric in one.found.metrics]
+        main = main_metric(self.spec, found or [kind_of(self._scorer, "", next(iter(scored)))])
+        [item] = Items(self.spec, self._scorer, main).make(replies, scored, self._columns, [document])
+        return item
+
+    def score(
+        self, answers: Sequence[Answer | Failure], *, seconds: float = 0.0, stopped: str | None = None
+    ) -> TaskResult:
         """Score the answers to all requests, given in the order of the requests.
 
-        Documents with a failure are left out of every metric. Raises BackendError where all are.
+        Documents with a failure are left out of every metric. Where the task was ``stopped`` for some reason these are
+        the answers about the first documents. Raises BackendError where no document can be scored.
         """
         # Sorted, so that the order of asking leaves no trace in a result.
-        replies = sorted(
-            by_question(self._questions, answers, self.spec.repeats), key=lambda reply: reply.question.index
-        )
+        asked = self._questions if stopped is None else self._questions[: bisect_right(self._ends, len(answers))]
+        replies = sorted(by_question(asked, answers, self.spec.repeats), key=lambda reply: reply.question.index)
         good = scorable(self.spec.task, replies)
         documents = {reply.question.index: self._documents[reply.question.index] for reply in replies}
         with code_allowed(self.spec, self._options):
@@ -144,6 +196,7 @@ class Evaluation:
             ),
             alias=self.spec.task_alias,
             errors=len(replies) - len(good),
+            stopped=stopped,
         )
 
     def _warnings(
@@ -180,29 +233,30 @@ class Evaluation:
     def _draw(self) -> Sequence[tuple[int, ...]]:
         return draw(self.spec, self._pool, self._documents, self._num_fewshot, self._options.seed)
 
-    def _scored_by_filter(self, replies: Sequence[Reply], documents: Sequence[Any]) -> dict[str, Scored]:
+    def _scored_by_filter(
+        self, replies: Sequence[Reply], documents: Sequence[Any], *, singly: bool = False
+    ) -> dict[str, Scored]:
         responses = [reply.responses for reply in replies]
-        return {
-            name: self._scored(name, pipeline, replies, responses, documents)
-            for name, pipeline in self._pipelines.items()
-        }
+        return {name: self._scored(name, replies, responses, documents, singly=singly) for name in self._pipelines}
 
     def _scored(
         self,
         name: str,
-        pipeline: filters.Filter,
         replies: Sequence[Reply],
         responses: Sequence[list[list[Any]]],
         documents: Sequence[Any],
+        *,
+        singly: bool,
     ) -> Scored:
         flat = [request for document in responses for request in document]
         per_request = [d for d, requests in zip(documents, responses, strict=True) for _ in requests]
-        filtered = iter(self._filtered(pipeline, flat, per_request))
+        filtered = iter(self._filtered(self._pipelines[name], flat, per_request))
         results = [[next(filtered) for _ in document] for document in responses]
         triples = zip(replies, documents, results, strict=True)
-        rows = [self._score_one(reply.question, document, result) for reply, document, result in triples]
-        choices = max(len(reply.question.choices) for reply in replies)
-        return Scored(results, rows, aggregated(self.spec, self._scorer, name, rows, choices=choices))
+        rows = [self._row(name, reply.question, document, result) for reply, document, result in triples]
+        choices = max((len(reply.question.choices) for reply in replies), default=0)
+        reduce = unreduced if singly else partial(aggregated, self.spec, choices=choices)
+        return Scored(results, rows, reduce(self._scorer, name, rows))
 
     def _filtered(self, pipeline: filters.Filter, responses: list[list[Any]], documents: list[Any]) -> Any:
         try:
@@ -210,6 +264,10 @@ class Evaluation:
         except Exception as error:  # a task's own filters may raise anything
             problem = f"filter_list: {type(error).__name__}: {error}"
             raise self.spec.document.error(problem, "filter_list") from error
+
+    def _row(self, name: str, question: Question, document: Any, result: list[Any]) -> dict[str, Any]:
+        known = self._rows.get((name, question.index))
+        return self._score_one(question, document, result) if known is None else known
 
     def _score_one(self, question: Question, document: Any, result: list[Any]) -> dict[str, Any]:
         try:

@@ -1,9 +1,9 @@
-"""In which order documents are asked, and with which seed, when a task is asked more than once."""
+"""In which order documents are asked, and with which seed: of further runs, and where somebody watches."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pytest_lmeval.backends.protocol import GenerationSettings
@@ -18,6 +18,20 @@ def asking_order(keys: Sequence[int], *, seed: int, task: str, run: int) -> Sequ
     if not run:
         return keys
     return random.Random(f"{seed}:{task}:run {run}").sample(keys, len(keys))
+
+
+def random_order(indices: Sequence[int], cluster_of: Callable[[int], str | None], *, seed: int, task: str) -> list[int]:
+    """Return ``indices`` in an order that depends on seed and task alone: the first of them stand for all.
+
+    Documents of one cluster stay together, in their own order: they are one observation, and begin alike.
+    """
+    clusters: dict[str | int, list[int]] = {}
+    for index in indices:
+        label = cluster_of(index)
+        clusters.setdefault(index if label is None else label, []).append(index)
+    groups = list(clusters.values())
+    random.Random(f"order:{seed}:{task}").shuffle(groups)
+    return [index for group in groups for index in group]
 
 
 def sampling_settings(settings: GenerationSettings, *, repeat: int, run: int, repeats: int) -> GenerationSettings:

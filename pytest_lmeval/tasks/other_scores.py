@@ -37,6 +37,12 @@ def under(result: TaskResult, scoring: str) -> TaskResult:
     )
 
 
+def item_under(item: ItemResult, scoring: str) -> ItemResult:
+    """Return one document of such a result."""
+    names = {key.partition("/")[0] for key in item.scores}
+    return _item(item, {key for key in names if key.partition(",")[0] not in MEANINGLESS}, scoring)
+
+
 def _item(item: ItemResult, keys: set[str], scoring: str) -> ItemResult:
     return replace(item, scores=_renamed(item.scores, keys, scoring), counts=_renamed(item.counts, keys, scoring))
 

@@ -8,6 +8,6 @@ match that a response does not have, the filter falls back, and does not fail th
 from __future__ import annotations
 
 from pytest_lmeval.tasks.filters.base import Documents, Filter, Responses
-from pytest_lmeval.tasks.filters.pipeline import FILTERS, pipelines
+from pytest_lmeval.tasks.filters.pipeline import FILTERS, own_filters, pipelines
 
-__all__ = ["FILTERS", "Documents", "Filter", "Responses", "pipelines"]
+__all__ = ["FILTERS", "Documents", "Filter", "Responses", "own_filters", "pipelines"]

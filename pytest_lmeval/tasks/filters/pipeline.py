@@ -48,6 +48,12 @@ def pipelines(spec: TaskSpec) -> dict[str, Filter]:
     return dict(_at(spec, place, entry) for place, entry in enumerate(spec.filter_list))
 
 
+def own_filters(spec: TaskSpec) -> bool:
+    """Whether the task brings filters of its own: they are given the responses of all documents at once."""
+    steps = [step for entry in spec.filter_list or () for step in entry["filter"]]
+    return any(not isinstance(step["function"], str) or step["function"] not in FILTERS for step in steps)
+
+
 def _at(spec: TaskSpec, place: int, entry: Mapping[str, Any]) -> tuple[str, Filter]:
     with spec.document.reading("filter_list", place):
         return _name(spec, entry), _pipeline(spec, place, entry)
