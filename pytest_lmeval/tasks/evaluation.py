@@ -147,7 +147,7 @@ class Evaluation:
         """Score the document that was asked as number ``number``, from 0, by the answers to its requests alone.
 
         Only where :attr:`scores_singly`. What the task's own functions make of it is not computed again by
-        :meth:`score`; facets are left to that.
+        :meth:`score`; what follows from all documents together, facets and counts, is left to that.
         """
         replies = by_question([self._questions[number]], answers, self.spec.repeats)
         good = [reply for reply in replies if not reply.failures]

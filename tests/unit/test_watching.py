@@ -23,7 +23,7 @@ from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.functions import resolve
 from pytest_lmeval.tasks.groups import Group, parse_group
 from pytest_lmeval.tasks.options import EvaluationOptions
-from pytest_lmeval.tasks.ordering import random_order
+from pytest_lmeval.tasks.order import random_order
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import TaskDocument
 
@@ -62,8 +62,8 @@ def unnamed(result: TaskResult) -> TaskResult:
 
 
 def plain(item: ItemResult) -> ItemResult:
-    """Facets are of all documents together."""
-    return replace(item, facets={})
+    """Facets and the statistics of corpus metrics follow from all documents together."""
+    return replace(item, facets={}, counts={})
 
 
 def test_the_order_is_random_seeded_and_keeps_clusters_together() -> None:
