@@ -195,7 +195,9 @@ class CollectionPlugin:
         if not isinstance(item, TaskItem):
             yield from planned_of_mark(item, scope)
         elif not isinstance(item.target, Group):
-            yield Planned(item.target, options, scope)
+            from pytest_lmeval.stopping import watch_of  # which knows the items of this module
+
+            yield Planned(item.target, options, scope, watch_of(item))
 
 
 def _found(catalogue: Catalogue, pattern: str) -> list[TaskDocument]:

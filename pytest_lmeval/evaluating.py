@@ -15,9 +15,11 @@ from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.scores import EvaluationResult
 from pytest_lmeval.state import CATALOGUE, SETTINGS
+from pytest_lmeval.stopping import watch_of
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.watching import Watch
 from pytest_lmeval.xdist import scope_of
 
 _KEYWORDS = ("limit", "num_fewshot", "gen_kwargs", "seed")
@@ -27,7 +29,7 @@ def evaluate_item(item: pytest.Item, runner: Runner) -> TaskResult:
     """Evaluate the task of a benchmark item or of a marked test."""
     if isinstance(item, TaskItem):
         check_baseline_file(item)
-        return _evaluate(item, runner, item.target, item.config.stash[SETTINGS].evaluation)
+        return _evaluate(item, runner, item.target, item.config.stash[SETTINGS].evaluation, watch_of(item))
     marked = marked_task(item)
     if marked is None:
         raise SettingsError('lm_result: this test names no task; mark it with @pytest.mark.lmeval("task")')
@@ -49,8 +51,14 @@ def evaluate_named(
     return EvaluationResult(result)
 
 
-def _evaluate(item: pytest.Item, runner: Runner, target: TaskSpec | Group, options: EvaluationOptions) -> TaskResult:
+def _evaluate(
+    item: pytest.Item,
+    runner: Runner,
+    target: TaskSpec | Group,
+    options: EvaluationOptions,
+    watch: Watch | None = None,
+) -> TaskResult:
     scope = scope_of(item)
     if isinstance(target, Group):
-        return runner.evaluate_group(target, options, scope)
-    return runner.evaluate(target, options, scope)
+        return runner.evaluate_group(target, options, scope, watch)
+    return runner.evaluate(target, options, scope, watch)

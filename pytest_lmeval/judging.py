@@ -22,6 +22,7 @@ from pytest_lmeval.collection import TaskItem, describe, document_of, gate_of
 from pytest_lmeval.errors import BackendError, BaselineError, LMEvalError
 from pytest_lmeval.gate.explain import explain
 from pytest_lmeval.gate.missing import too_many_errors
+from pytest_lmeval.gate.monitor import StopKind
 from pytest_lmeval.gate.policy import GatePolicy, GateSyntaxError, ModelPolicy
 from pytest_lmeval.gate.settings import Layer, Mode
 from pytest_lmeval.gate.verdict import Status, Verdict, judge
@@ -30,6 +31,7 @@ from pytest_lmeval.report.rows import report_row
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.state import ROWS, SETTINGS
+from pytest_lmeval.stopping import stop_of
 from pytest_lmeval.xdist import command_line
 
 _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
@@ -70,8 +72,12 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
 
 
 def check_errors(item: pytest.Item, result: TaskResult) -> None:
-    """Raise BackendError, and show the result as an error, where too many documents were not answered."""
-    told = too_many_errors(result, _policy(item).settings.max_error_rate)
+    """Raise BackendError, and show the result as an error, of a broken model or where too much was not answered."""
+    stop = stop_of(item, result.task)
+    if stop is not None and stop.kind is StopKind.BROKEN:
+        told: str | None = f"{result.task}: stopped {stop}"
+    else:
+        told = too_many_errors(result, _policy(item).settings.max_error_rate)
     if told is not None:
         add_row(item, result, changes={"verdict": "error", "passed": False, "reason": told})
         raise BackendError(told)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from pytest_lmeval.arms import BaselineArm
     from pytest_lmeval.baselines.published import PublishedScores
+    from pytest_lmeval.gate.monitor import Monitor
     from pytest_lmeval.options import Settings
     from pytest_lmeval.progress import Progress
     from pytest_lmeval.runner import Runner
@@ -27,3 +28,6 @@ PUBLISHED: pytest.StashKey[Mapping[str, PublishedScores]] = pytest.StashKey()
 
 # On an item: the report rows (plain JSON values) of what it evaluated.
 ROWS: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
+
+# On an item: what watched its tasks while they were asked, by task.
+MONITORS: pytest.StashKey[dict[str, Monitor]] = pytest.StashKey()

@@ -60,7 +60,8 @@ class Watching:
 
     ``alpha`` is the rate of false alarms of the whole run, ``family_size`` the number of tests that share it.
     ``margin`` is in points: a smaller drop stops nothing, however certain. ``settled`` is None where a pass stops
-    nothing. ``has_stops`` says that the task has stop strings.
+    nothing, ``for_harm`` False where harm and a broken model stop nothing. ``has_stops`` says that the task has stop
+    strings.
     """
 
     judging: Judging
@@ -70,6 +71,7 @@ class Watching:
     family_size: int = 1
     settled: Settled | None = None
     has_stops: bool = False
+    for_harm: bool = True
 
     @property
     def threshold(self) -> float:
@@ -87,6 +89,7 @@ def monitor_for(
     family_size: int = 1,
     settled: Settled | None = None,
     has_stops: bool = False,
+    for_harm: bool = True,
 ) -> Monitor:
     """Make the monitor of a task of ``total`` documents.
 
@@ -103,6 +106,7 @@ def monitor_for(
         family_size=family_size,
         settled=settled if metric is not None else None,
         has_stops=has_stops,
+        for_harm=for_harm,
     )
     return Monitor(watching, baseline)
 
@@ -142,12 +146,9 @@ class Monitor:
         if len(self._first) < FIRST:
             self._first.append(observed)
         self._compare(observed, item.cluster)
-        reason = broken(self._first, has_stops=self._watching.has_stops) if self._asked <= FIRST else None
-        if reason is not None:
-            self._end(StopKind.BROKEN, reason)
-        elif (reason := self._harm()) is not None:
-            self._end(StopKind.WORSE, reason)
-        elif self._passes():
+        if self._watching.for_harm:
+            self._look_for_harm()
+        if self.stop is None and self._passes():
             self._end(StopKind.SETTLED, _settled_text(self._watching.total - self._asked))
         return self.stop
 
@@ -166,6 +167,13 @@ class Monitor:
             self._degenerate.count(then.degenerate() - now.degenerate(), cluster)
             if now.degenerate() and not then.degenerate():
                 self._now.append(now)
+
+    def _look_for_harm(self) -> None:
+        reason = broken(self._first, has_stops=self._watching.has_stops) if self._asked <= FIRST else None
+        if reason is not None:
+            self._end(StopKind.BROKEN, reason)
+        elif (reason := self._harm()) is not None:
+            self._end(StopKind.WORSE, reason)
 
     def _harm(self) -> str | None:
         """Say what has got worse, None where nothing certainly has, or less than counts."""

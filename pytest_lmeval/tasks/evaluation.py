@@ -177,7 +177,8 @@ class Evaluation:
         with code_allowed(self.spec, self._options):
             scored = self._scored_by_filter(good, [documents[reply.question.index] for reply in good])
         metrics = [metric for one in scored.values() for metric in one.found.metrics]
-        warnings = (*left_out(replies), *self._warnings(good, scored, metrics))
+        told = () if stopped is None else (f"stopped {stopped}",)
+        warnings = (*told, *left_out(replies), *self._warnings(good, scored, metrics))
         main = main_metric(self.spec, metrics)
         items = Items(self.spec, self._scorer, main).make(replies, scored, self._columns, [*documents.values()])
         return TaskResult(
