@@ -138,12 +138,12 @@ class Failure:
     """The request could not be answered; ``error`` says why, for a person.
 
     ``kind`` tells an ``error`` of the infrastructure from an answer that the model ``refused`` or that its provider
-    ``filtered``: neither is an empty answer.
+    ``filtered``, neither of which is an empty answer, and from a log-probability that is no number (``nan``).
     """
 
     id: int
     error: str
-    kind: Literal["error", "refused", "filtered"] = "error"
+    kind: Literal["error", "refused", "filtered", "nan"] = "error"
 
 
 # What a backend's scores are, unless it says otherwise.

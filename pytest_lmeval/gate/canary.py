@@ -44,7 +44,8 @@ def broken(first: Sequence[Observed], *, has_stops: bool) -> str | None:
     if not first or len(first) > FIRST:
         return None
     now, then = first[-1].now.flaw, first[-1].then
-    if now is Flaw.NOT_A_NUMBER and (then is None or then.flaw is not Flaw.NOT_A_NUMBER):
+    # A baseline may have such a document among those that were not answered.
+    if now is Flaw.NOT_A_NUMBER and (then is None or then.flaw not in (Flaw.NOT_A_NUMBER, Flaw.ERROR)):
         return "the model gives a log-probability that is not a number"
     if len(first) < FIRST:
         return None

@@ -17,7 +17,7 @@ from pytest_lmeval.gate.canary import FIRST, Observed, broken, counted
 from pytest_lmeval.gate.discordance import Discordance
 from pytest_lmeval.gate.outcomes import Judging, Outcome, Partners
 from pytest_lmeval.gate.statistics.sequential import SEQUENTIAL_SHARE, CountBounds, anytime_p
-from pytest_lmeval.results import ItemResult
+from pytest_lmeval.results import Flaw, ItemResult
 
 #: Fewer points more of degenerate answers than these stop no task.
 DEGENERATE_POINTS = 10.0
@@ -163,7 +163,7 @@ class Monitor:
         if then is not None and now.right is not None and then.right is not None:
             self._accuracy.count(now.right - then.right, cluster)
         self._unknown += not judged
-        if then is not None and seen.error is None:
+        if then is not None and now.flaw is not Flaw.ERROR:
             self._degenerate.count(then.degenerate() - now.degenerate(), cluster)
             if now.degenerate() and not then.degenerate():
                 self._now.append(now)

@@ -67,8 +67,9 @@ class Items:
             )
 
     def _failed(self, reply: Reply) -> dict[str, Any]:
-        error = first_line(reply.failures[0])
-        return {"scores": {}, "margin": None, "answer": "", "error": error, "flaw": Flaw.ERROR}
+        first = reply.failures[0]
+        flaw = Flaw.NOT_A_NUMBER if first.kind == "nan" else Flaw.ERROR
+        return {"scores": {}, "margin": None, "answer": "", "error": first_line(first), "flaw": flaw}
 
     def _answered(self, reply: Reply, position: int, scored: Mapping[str, Scored]) -> dict[str, Any]:
         scores = self._scores(position, scored)

@@ -14,10 +14,11 @@ import pytest
 
 from pytest_lmeval.backends.fake import FakeBackend
 from pytest_lmeval.backends.protocol import LoglikelihoodRequest
+from pytest_lmeval.backends.text.scores import NO_NUMBER, unscored
 from pytest_lmeval.baselines.record import from_result
 from pytest_lmeval.errors import TaskFileError
 from pytest_lmeval.gate.monitor import Monitor, StopKind, monitor_for
-from pytest_lmeval.results import ItemResult, TaskResult
+from pytest_lmeval.results import Flaw, ItemResult, TaskResult
 from pytest_lmeval.runner import Planned, Runner
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.functions import resolve
@@ -258,6 +259,17 @@ def test_a_score_that_is_no_number_ends_it_at_once(tmp_path: Path) -> None:
     )
     assert result.stopped == "after 1 of 400 documents: the model gives a log-probability that is not a number"
     assert result.n == 1
+
+
+def test_a_failure_because_of_nan_is_no_number_either(tmp_path: Path) -> None:
+    """As backends give it that score texts themselves."""
+    spec = task(tmp_path)
+    evaluation = Evaluation(spec, OPTIONS)
+    list(evaluation.requests(itertools.count()))
+    item = evaluation.item(0, [unscored(0, NO_NUMBER), unscored(1, "too long")])
+    assert (item.flaw, item.error) == (Flaw.NOT_A_NUMBER, NO_NUMBER)
+    assert evaluation.item(0, [unscored(0, "too long"), unscored(1, NO_NUMBER)]).flaw is Flaw.ERROR
+    assert monitor_for(None, metric_key=None, total=400, alpha=0.01, margin_points=0.0).tell(item) is not None
 
 
 def test_run_without_a_watcher_keeps_the_order_of_the_documents(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pytest_lmeval.backends.protocol import Failure, LoglikelihoodAnswer, LoglikelihoodRequest
 from pytest_lmeval.backends.text.encoding import Encoder, Span
 from pytest_lmeval.backends.text.prefetching import prefetched
-from pytest_lmeval.backends.text.scores import Scorer
+from pytest_lmeval.backends.text.scores import Scorer, unscored
 
 Reply = LoglikelihoodAnswer | Failure
 
@@ -40,7 +40,7 @@ def answers(scorer: Scorer, requests: Iterable[Encoded]) -> Iterator[Reply]:
     for (number, tokens), score in scorer.score(spans()):
         yield from _taken(failed)
         if isinstance(score, str):
-            yield Failure(id=number, error=score)
+            yield unscored(number, score)
         else:
             yield LoglikelihoodAnswer(id=number, logprob=score.logprob, is_greedy=score.is_greedy, tokens=tokens)
     yield from _taken(failed)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pytest_lmeval.backends.protocol import Failure, RollingAnswer, RollingRequest
 from pytest_lmeval.backends.text.encoding import Encoder, Span
 from pytest_lmeval.backends.text.prefetching import prefetched
-from pytest_lmeval.backends.text.scores import Scorer
+from pytest_lmeval.backends.text.scores import Scorer, unscored
 
 Reply = RollingAnswer | Failure
 
@@ -31,7 +31,7 @@ class _Document:
 
     def reply(self) -> Reply:
         if self.error is not None:
-            return Failure(id=self.id, error=self.error)
+            return unscored(self.id, self.error)
         return RollingAnswer(id=self.id, logprob=math.fsum(self.logprobs), tokens=self.tokens)
 
 

@@ -7,9 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from pytest_lmeval.backends.protocol import Failure
 from pytest_lmeval.backends.text.encoding import Span
 
 OwnerT = TypeVar("OwnerT")
+
+
+NO_NUMBER = "The model gave NaN for this text, so it has no probability. Try dtype=float32."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,13 @@ class Scorer(Protocol):
         """Yield each owner with the score of its span, or with why there is none, as they are found."""
 
 
+def unscored(request_id: int, reason: str) -> Failure:
+    """Make the failure of a request whose text has no score."""
+    return Failure(id=request_id, error=reason, kind="nan" if reason == NO_NUMBER else "error")
+
+
 def checked(score: Score) -> Score | str:
     """Return the score, or what is wrong with it."""
     if math.isnan(score.logprob):
-        return "The model gave NaN for this text, so it has no probability. Try dtype=float32."
+        return NO_NUMBER
     return score
