@@ -38,6 +38,23 @@ def test_requests_that_fail(project: Project, run: Run) -> None:
     assert "pytest_lmeval/" not in text_of(result)
 
 
+def test_requests_that_may_fail(project: Project, run: Run) -> None:
+    project.choice_task("rivers", range(40))
+    result = run("--lm-model=fake,fail_every=9", "--lm-max-error-rate=50%")
+    result.assert_outcomes(passed=1)
+    told = "rivers: [1-9]* of 40 documents were not answered: This request fails because fail_every says so."
+    result.stdout.fnmatch_lines([told])
+
+
+def test_a_python_test_does_not_see_the_score_of_too_few_documents(project: Project) -> None:
+    project.choice_task("rivers", range(40))
+    project.python("def test_own(lm_evaluate):\n    lm_evaluate('rivers')")
+    result = project.run("--lm-model=fake,fail_every=9", "test_own.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*rivers: [1-9]* of 40 documents were not answered, and max_error_rate is 1 %:"])
+    project.run("--lm-model=fake,fail_every=9", "--lm-max-error-rate=0.5", "test_own.py").assert_outcomes(passed=1)
+
+
 def test_an_engine_that_breaks(project: Project) -> None:
     project.choice_task("rivers")
     project.choice_task("seas", range(20, 24))
