@@ -172,7 +172,7 @@ def _baseline_item(item: ItemResult, *, writes: bool) -> BaselineItem:
         index=item.index,
         key=item_key(item),
         margin=None if failed else stored_margin(item.margin),
-        scores=MappingProxyType({} if failed else {key: _score(item.scores[key]) for key in sorted(item.scores)}),
+        scores=MappingProxyType({} if failed else {key: stored_score(item.scores[key]) for key in sorted(item.scores)}),
         answer=kept_answer(item.answer) if writes and not failed else None,
         extracted=kept_extracted(item.extracted) if writes and item.extracted is not None else None,
         choice=item.choice,
@@ -187,7 +187,8 @@ def _counts(counts: Mapping[str, tuple[float, ...]]) -> Mapping[str, tuple[float
     return MappingProxyType({key: tuple(map(_same_nan, counts[key])) for key in sorted(counts)})
 
 
-def _score(value: float) -> float:
+def stored_score(value: float) -> float:
+    """Return a score as a file keeps it."""
     return round_value(value) if math.isfinite(value) else _same_nan(value)
 
 

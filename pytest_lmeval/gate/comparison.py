@@ -1,287 +1,239 @@
-"""A run against its baseline: first whether they are comparable, then by how much each metric moved."""
+"""A run against its baseline: first whether they are comparable, then what each metric shows, then the margins."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from pytest_lmeval.baselines.record import Baseline, plain_settings
+from pytest_lmeval.baselines.margins import stored_margin
+from pytest_lmeval.baselines.record import Baseline, stored_score
+from pytest_lmeval.baselines.surroundings import Surrounding, changed_surroundings
+from pytest_lmeval.baselines.texts import kept_answer
+from pytest_lmeval.gate.chance import chance_level
+from pytest_lmeval.gate.changes import Change, changes
+from pytest_lmeval.gate.decision import Decision, bound_level, decide
+from pytest_lmeval.gate.evidence import Evidence, Levels
+from pytest_lmeval.gate.margin import Unit
+from pytest_lmeval.gate.measuring import metric_evidence, seed_of
+from pytest_lmeval.gate.monitor import Stop
 from pytest_lmeval.gate.numbers import is_fraction
-from pytest_lmeval.gate.pairing import Pair, Pairing, pair_items
-from pytest_lmeval.gate.policy import MetricRule, ModelPolicy
+from pytest_lmeval.gate.pairing import Pair, pair_items
+from pytest_lmeval.gate.policy import GateSyntaxError, ModelPolicy
+from pytest_lmeval.gate.settings import Rules
+from pytest_lmeval.gate.statistics.margins import Drift, drift
 from pytest_lmeval.gate.thresholds import find_metric
 from pytest_lmeval.results import MetricValue, TaskResult
 
-#: How far a metric may move unnoticed where the task's gate says nothing: one point, or one percent.
-DEFAULT_POINTS = 0.01
-DEFAULT_SHARE = 0.01
-# 0.42 - 0.41 is 0.010000000000000009: a move of exactly the tolerance is within it.
-_SLACK = 1e-9
-# A baseline's per-item values have six digits; their mean is the metric if it agrees this closely.
-_SAME_MEAN = 1e-4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Something that makes a run and its baseline incomparable. ``then`` and ``now`` are for people."""
-
-    what: str
-    then: str = ""
-    now: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what} ({self.then} -> {self.now})" if self.then or self.now else self.what
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricChange:
-    """One metric, then and now, over the same documents; everything in the metric's own unit.
-
-    ``worsening`` is positive where the metric got worse, whichever direction that is. ``gated`` metrics decide
-    the verdict, the others are shown.
-    """
-
-    metric: str
-    baseline: float
-    value: float
-    worsening: float
-    tolerance: float
-    gated: bool
-
-    @property
-    def difference(self) -> float:
-        """``value`` minus ``baseline``."""
-        return self.value - self.baseline
-
-    @property
-    def fraction(self) -> bool:
-        """Whether both values are on the scale of accuracies, so that the difference reads as points."""
-        return is_fraction(self.value, self.baseline)
-
-    @property
-    def worse(self) -> bool:
-        """Whether the metric got worse by more than the tolerance. Not-a-number is worse than anything."""
-        return not self.worsening <= self._limit
-
-    @property
-    def better(self) -> bool:
-        """Whether the metric got better by more than the tolerance."""
-        return self.worsening < -self._limit
-
-    @property
-    def _limit(self) -> float:
-        size = abs(self.baseline) if math.isfinite(self.baseline) else 0.0
-        return self.tolerance + _SLACK * max(1.0, size)
+#: Margins that moved by less than this share of their own spread moved by rounding.
+ROUNDING = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """What came of the comparison. Where ``changed`` is not empty there are no numbers.
 
-    ``paired`` documents were compared of ``n_now`` asked and ``n_then`` recorded. ``regressed`` and ``improved``
-    are the indices (in this run) of the documents that the main metric now calls wrong, or right, and did
-    not before. ``uncompared`` are metrics for which no comparison is possible. ``gained`` tells that the run
-    has documents or metrics which the baseline lacks.
+    ``paired`` documents were compared of ``n_now`` asked and ``n_then`` recorded. ``decisions`` are on the gated
+    metrics, ``shown`` the evidence on the others. ``regressed`` and ``improved`` are the indices (in this run) of the
+    documents that the main metric now calls wrong, or right, and did not before. ``uncompared`` are metrics for which
+    no comparison is possible. ``gained`` tells that the run has documents or metrics which the baseline lacks.
+    ``identical``: every answer is the same, but for rounding. ``notes`` are other differences, for people. ``chance``
+    is the rate of guessing where the baseline does no better.
     """
 
-    created: str
+    baseline: Baseline
     changed: tuple[Change, ...]
     n_now: int
     n_then: int
     paired: int
-    metrics: tuple[MetricChange, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    shown: tuple[Evidence, ...] = ()
+    drift: Drift | None = None
     regressed: tuple[int, ...] = ()
     improved: tuple[int, ...] = ()
     uncompared: tuple[str, ...] = ()
     gained: bool = False
+    identical: bool = False
+    notes: tuple[str, ...] = ()
+    chance: float | None = None
+    pairs: tuple[Pair, ...] = ()
 
     @property
-    def worse(self) -> tuple[MetricChange, ...]:
-        """The gated metrics that got worse beyond their tolerance."""
-        return tuple(change for change in self.metrics if change.gated and change.worse)
+    def coverage(self) -> float:
+        """Share of the documents of either run that both have."""
+        either = self.n_now + self.n_then - self.paired
+        return self.paired / either if either else 0.0
 
-    @property
-    def better(self) -> tuple[MetricChange, ...]:
-        """The gated metrics that got better beyond their tolerance."""
-        return tuple(change for change in self.metrics if change.gated and change.better)
-
-    @property
-    def holds(self) -> bool:
-        """Whether the baseline still describes the run, so that recording again would only be noise."""
-        return not (self.changed or self.worse or self.better or self.gained)
-
-    def of(self, metric: str) -> MetricChange | None:
-        """Find the change of one metric."""
-        return next((change for change in self.metrics if change.metric == metric), None)
+    def of(self, metric: str) -> Evidence | None:
+        """Find the evidence on one metric."""
+        found = (*(decision.evidence for decision in self.decisions), *self.shown)
+        return next((evidence for evidence in found if evidence.metric == metric), None)
 
 
-def compare(result: TaskResult, baseline: Baseline, policy: ModelPolicy) -> Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a comparison must know of the run it is part of.
+
+    ``family`` counts the tests that can fail the run, ``looks`` is the anytime-valid p-value of a watched run and
+    ``stop`` why it was not asked to its end, ``model`` the fields of the run's ModelInfo. ``chosen`` tells that
+    somebody named the baseline, who wants to compare engines or models; ``conversations`` that prompts may reach the
+    model through a chat template.
+    """
+
+    family: int = 1
+    looks: float | None = None
+    stop: Stop | None = None
+    model: Mapping[str, Any] | None = None
+    chosen: bool = True
+    conversations: bool = True
+
+
+def compare(result: TaskResult, baseline: Baseline, policy: ModelPolicy, context: Context) -> Comparison:
     """Compare a run with its baseline. Raises UserError where the gate names a metric the task lacks.
 
     Gated are the task's main metric and those that its gate names: gating all would let each further metric
     raise false alarms.
     """
     pairing = pair_items(result.items, baseline)
-    rules = {find_metric(result, key).key: rule for key, rule in policy.rules.items()}
-    gated = {find_metric(result, result.main_metric).key, *rules}
-    complete = pairing.complete and result.n == baseline.n
-    values = dict(_values(result, baseline, pairing, complete=complete))
-    changed = (
-        *_changed_settings(result, baseline),
-        *_changed_content(result, baseline, pairing),
-        *_changed_metrics(result, baseline, gated),
-        *(_changed_scoring(result, baseline, gated) if complete else ()),
+    gated = gated_metrics(result, policy)
+    surroundings = _surroundings(baseline, context)
+    found = (
+        *changes(result, baseline, pairing, set(gated)),
+        *(Change(what=s.name, then=s.then, now=s.now) for s in surroundings if s.incomparable),
     )
-    if not changed:
-        changed = tuple(_unpairable(gated - values.keys(), result, baseline))
-    numbers = not changed
+    complete = pairing.complete and result.n == baseline.n
+    measured = {} if found else _measured(result, baseline, pairing.pairs, policy.settings, context, complete=complete)
+    if not found:
+        found = tuple(_unpairable(set(gated) - measured.keys(), result, baseline))
+    if found:
+        measured = {}
     main = find_metric(result, result.main_metric)
+    same = bool(pairing.pairs) and all(_same(pair) for pair in pairing.pairs)
+    moved = None if found else margins_moved(result, pairing.pairs, baseline, policy.settings, context)
+    identical = same and (moved is None or moved.share < ROUNDING)
     return Comparison(
-        created=baseline.created,
-        changed=changed,
+        baseline=baseline,
+        changed=found,
         n_now=result.n,
         n_then=baseline.n,
-        paired=len(pairing.pairs) if result.items else result.n,
-        metrics=_metric_changes(result, values, rules, gated) if numbers else (),
-        regressed=_flips(pairing.pairs, main, then=1.0, now=0.0) if numbers else (),
-        improved=_flips(pairing.pairs, main, then=0.0, now=1.0) if numbers else (),
-        uncompared=tuple(metric.key for metric in result.metrics if metric.key not in values),
+        paired=len(pairing.pairs),
+        decisions=tuple(
+            decide(
+                measured[key],
+                policy.settings,
+                family=context.family,
+                margin=margin_of(policy, key, measured[key]),
+                looks=context.looks if key == main.key else None,
+                identical=identical,
+            )
+            for key in gated
+            if key in measured
+        ),
+        shown=tuple(evidence for key, evidence in measured.items() if key not in gated),
+        drift=moved,
+        regressed=_flips(pairing.pairs, main, then=1.0, now=0.0) if measured else (),
+        improved=_flips(pairing.pairs, main, then=0.0, now=1.0) if measured else (),
+        uncompared=tuple(metric.key for metric in result.metrics if metric.key not in measured),
         gained=bool(pairing.added or any(baseline.metric(metric.key) is None for metric in result.metrics)),
+        identical=identical,
+        notes=tuple(f"{s.name} {s.then} -> {s.now}" for s in surroundings if not s.incomparable),
+        chance=chance_level(pairing.pairs, measured.get(main.key)),
+        pairs=pairing.pairs,
     )
 
 
-def _changed_settings(result: TaskResult, baseline: Baseline) -> Iterator[Change]:
-    """Name the settings that differ. ``limit`` does not count: it chooses documents, and these are paired."""
-    now, then = plain_settings(result.settings), baseline.settings
-    if result.task != baseline.task:
-        yield Change(what="task", then=_brief(baseline.task), now=_brief(result.task))
-    for name in type(now).__dataclass_fields__:
-        old, new = getattr(then, name), getattr(now, name)
-        if old == new or name == "limit":
-            continue
-        if name == "generation":
-            yield from _changed_generation(old or {}, new or {})
-        elif name == "task_hash":
-            # The hashes would say nothing to a person.
-            yield Change(what="task definition")
-        else:
-            yield Change(what=name, then=_brief(old), now=_brief(new))
+# What must be the same where nobody chose to compare with something else.
+_OWN = ("backend", "model", "tokenizer")
 
 
-def _changed_generation(then: Mapping[str, object], now: Mapping[str, object]) -> Iterator[Change]:
-    for key in sorted({*then, *now}):
-        if then.get(key) != now.get(key):
-            what = f"generation settings: {key}"
-            yield Change(what=what, then=_brief(then.get(key)), now=_brief(now.get(key)))
+def _surroundings(baseline: Baseline, context: Context) -> tuple[Surrounding, ...]:
+    """Name what else answered. A model's own baseline that another engine or model made is a mistake."""
+    if context.model is None:
+        return ()
+    found = changed_surroundings(context.model, baseline.model, chat_template=context.conversations)
+    return tuple(replace(s, incomparable=s.incomparable or (not context.chosen and s.name in _OWN)) for s in found)
 
 
-def _changed_content(result: TaskResult, baseline: Baseline, pairing: Pairing) -> Iterator[Change]:
-    if result.members != baseline.members:
-        yield Change(what="members of the group")
-    if result.total != baseline.total:
-        yield Change(what="documents in the split", then=f"{baseline.total:,}", now=f"{result.total:,}")
-    for part in pairing.changed:
-        yield Change(what=part)
-    if bool(result.items) != bool(baseline.items):
-        yield Change(what="documents", then=f"{len(baseline.items):,}", now=f"{len(result.items):,}")
-    elif result.items and not pairing.pairs and not pairing.changed:
-        yield Change(what="documents: none was asked in both runs")
+def gated_metrics(result: TaskResult, policy: ModelPolicy) -> dict[str, None]:
+    """The keys of the gated metrics in order: the main one, then those that the gate names."""
+    keys = (result.main_metric, *policy.rules)
+    return dict.fromkeys(find_metric(result, key).key for key in keys)
 
 
-def _changed_metrics(result: TaskResult, baseline: Baseline, gated: set[str]) -> Iterator[Change]:
-    for metric in result.metrics:
-        then = baseline.metric(metric.key)
-        if then is None and metric.key in gated:
-            yield Change(what="metrics", then=_keys(baseline.metrics), now=_keys(result.metrics))
-            return
-        if then is not None and then.higher_is_better != metric.higher_is_better:
-            yield Change(what=f"direction of {metric.key}")
+def levels_of(rules: Rules, family: int) -> Levels:
+    """The rates of one test among ``family``."""
+    return Levels(alpha=rules.alpha / family, bound=bound_level(rules))
 
 
-def _changed_scoring(result: TaskResult, baseline: Baseline, gated: set[str]) -> Iterator[Change]:
-    """Refuse to compare means of the same documents where one leaves out some that could not be scored."""
-    for metric in result.metrics:
-        then = baseline.metric(metric.key)
-        if metric.key in gated and then is not None and then.n != metric.n:
-            yield Change(what=f"documents that {metric.key} could score", then=f"{then.n:,}", now=f"{metric.n:,}")
+def margin_of(policy: ModelPolicy, key: str, evidence: Evidence) -> float:
+    """The metric's margin in its own unit: the rule's of the metric, else the task's."""
+    # A setting of the run is stronger than the task file; that is in the layers.
+    rule = policy.rule(key)
+    margin = rule.margin if rule is not None and rule.margin is not None else policy.settings.margin
+    if margin.unit is Unit.OWN and margin.number >= 1 and is_fraction(evidence.baseline, evidence.value):
+        raise GateSyntaxError(
+            f"gate.{key}.margin",
+            f"{margin} accepts every value of {key}, which is between 0 and 1: write 1pp for a point",
+        )
+    return margin.of(evidence.baseline)
 
 
-def _unpairable(metrics: set[str], result: TaskResult, baseline: Baseline) -> Iterator[Change]:
-    """Refuse, rather than pass, what is gated and has no value for a part of the documents."""
-    for key in sorted(metrics):
-        what = f"documents, and {key} cannot be computed for the shared ones alone"
-        yield Change(what=what, then=f"{baseline.n:,}", now=f"{result.n:,}")
-
-
-def _values(
-    result: TaskResult, baseline: Baseline, pairing: Pairing, *, complete: bool
-) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Give each metric that can be compared with its values over the paired documents, then and now."""
+def _measured(
+    result: TaskResult,
+    baseline: Baseline,
+    pairs: Sequence[Pair],
+    rules: Rules,
+    context: Context,
+    *,
+    complete: bool,
+) -> dict[str, Evidence]:
+    """Give each metric that can be compared its evidence."""
+    levels = levels_of(rules, context.family)
+    measured = {}
     for metric in result.metrics:
         then = baseline.metric(metric.key)
         if then is None:
             continue
-        if complete:
-            yield metric.key, (then.value, metric.value)
-        elif _is_mean(metric, result, then, baseline):
-            yield metric.key, _paired_means(metric.key, pairing.pairs)
+        evidence = metric_evidence(metric, then, pairs, levels, task=result.task)
+        # Two values of different documents say nothing about the model.
+        if evidence.paired or complete:
+            measured[metric.key] = evidence
+    return measured
 
 
-def _is_mean(metric: MetricValue, result: TaskResult, then: MetricValue, baseline: Baseline) -> bool:
-    """Tell an accuracy, the mean of its items' values, from a perplexity, which is more than that."""
-    return _agrees(metric, [item.scores.get(metric.key) for item in result.items]) and _agrees(
-        then, [item.scores.get(metric.key) for item in baseline.items]
+def _unpairable(metrics: set[str], result: TaskResult, baseline: Baseline) -> Sequence[Change]:
+    """Refuse, rather than pass, what is gated and has no value for a part of the documents."""
+    told = [f"documents, and {key} cannot be computed for the shared ones alone" for key in sorted(metrics)]
+    return [Change(what=what, then=f"{baseline.n:,}", now=f"{result.n:,}") for what in told]
+
+
+def margins_moved(
+    result: TaskResult, pairs: Sequence[Pair], baseline: Baseline, rules: Rules, context: Context
+) -> Drift | None:
+    """Test whether the gold margins moved; None where there are none in both runs."""
+    both = [
+        (stored_margin(pair.now.margin), pair.then.margin)
+        for pair in pairs
+        if pair.now.margin is not None and pair.then.margin is not None
+    ]
+    if not both:
+        return None
+    now, then = zip(*both, strict=True)
+    return drift(
+        now,
+        then,
+        alpha=rules.alpha / context.family,
+        seed=seed_of(result.task, "margin"),
+        floor_mean=baseline.noise.margin_mean if baseline.noise else None,
     )
 
 
-def _agrees(metric: MetricValue, values: Sequence[float | None]) -> bool:
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
+def _same(pair: Pair) -> bool:
+    """Whether both answers are the same as far as they are recorded."""
+    scores = {key: stored_score(value) for key, value in pair.now.scores.items()}
+    if scores != dict(pair.then.scores) or pair.now.choice != pair.then.choice:
         return False
-    mean = math.fsum(known) / len(known)
-    return math.isclose(mean, metric.value, rel_tol=_SAME_MEAN, abs_tol=_SAME_MEAN)
-
-
-def _paired_means(key: str, pairs: Sequence[Pair]) -> tuple[float, float]:
-    # No pairs: the runs are incomparable, which is said elsewhere; these numbers are not shown.
-    count = len(pairs) or 1
-    then = math.fsum(pair.then.scores[key] for pair in pairs) / count
-    return then, math.fsum(pair.now.scores[key] for pair in pairs) / count
-
-
-def _metric_changes(
-    result: TaskResult,
-    values: Mapping[str, tuple[float, float]],
-    rules: Mapping[str, MetricRule],
-    gated: set[str],
-) -> tuple[MetricChange, ...]:
-    compared = [metric for metric in result.metrics if metric.key in values]
-    return tuple(
-        _metric_change(metric, *values[metric.key], rules.get(metric.key), gated=metric.key in gated)
-        for metric in compared
-    )
-
-
-def _metric_change(
-    metric: MetricValue, then: float, now: float, rule: MetricRule | None, *, gated: bool
-) -> MetricChange:
-    given = rule.margin.of(then) if rule and rule.margin else None
-    return MetricChange(
-        metric=metric.key,
-        baseline=then,
-        value=now,
-        worsening=then - now if metric.higher_is_better else now - then,
-        tolerance=_default_tolerance(then, now) if given is None else given,
-        gated=gated,
-    )
-
-
-def _default_tolerance(then: float, now: float) -> float:
-    if is_fraction(then, now):
-        return DEFAULT_POINTS
-    # An infinite baseline would tolerate everything.
-    return abs(then) * DEFAULT_SHARE if math.isfinite(then) else 0.0
+    return pair.then.answer is None or pair.then.answer == kept_answer(pair.now.answer)
 
 
 def _flips(pairs: Sequence[Pair], metric: MetricValue, *, then: float, now: float) -> tuple[int, ...]:
@@ -289,13 +241,3 @@ def _flips(pairs: Sequence[Pair], metric: MetricValue, *, then: float, now: floa
     return tuple(
         pair.now.index for pair in pairs if pair.then.scores.get(key) == then and pair.now.scores.get(key) == now
     )
-
-
-def _keys(metrics: Sequence[MetricValue]) -> str:
-    return ", ".join(metric.key for metric in metrics)
-
-
-def _brief(value: object) -> str:
-    """Show a value on one line; repr, because a task file may hold control characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,39 +1,52 @@
-"""The text of a failing task: what happened, the numbers, some documents, what to type."""
+"""The text of a failing task: what happened, how sure that is, the numbers, the likely cause, what to type."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
 
-from pytest_lmeval.gate.comparison import Comparison, MetricChange
-from pytest_lmeval.gate.numbers import format_distance, format_value
-from pytest_lmeval.gate.verdict import Status, Verdict
-from pytest_lmeval.results import ItemResult, MetricValue, TaskResult
-
-#: Flipped documents shown, and characters shown of a prompt or an answer.
-SHOWN_FLIPS = 5
-SHOWN_CHARACTERS = 100
+from pytest_lmeval.baselines.provenance import provenance
+from pytest_lmeval.gate.causes.account import account
+from pytest_lmeval.gate.causes.text import account_lines
+from pytest_lmeval.gate.comparison import Comparison
+from pytest_lmeval.gate.evidence import Evidence
+from pytest_lmeval.gate.numbers import format_distance, format_value, is_fraction
+from pytest_lmeval.gate.telling import method_told
+from pytest_lmeval.gate.verdict import Status, Verdict, warnings_of
+from pytest_lmeval.results import MetricValue, TaskResult
 
 # Where recording a new baseline settles the matter. A threshold is settled in the task file.
-_ACCEPTABLE = {Status.REGRESSED, Status.IMPROVED, Status.INCOMPARABLE, Status.NO_BASELINE}
+_ACCEPTABLE = {
+    Status.REGRESSED,
+    Status.DRIFT,
+    Status.INCONCLUSIVE,
+    Status.IMPROVED,
+    Status.INCOMPARABLE,
+    Status.NO_BASELINE,
+}
+_WORSE = (Status.REGRESSED, Status.INCONCLUSIVE)
 
 
-def explain(verdict: Verdict, result: TaskResult, *, command: Sequence[str] = ("pytest",)) -> str:
-    """Explain a verdict to a person. ``command`` are the words that made this run; accepting repeats it."""
+def explain(verdict: Verdict, result: TaskResult, *, command: Sequence[str] = ("pytest",), verbosity: int = 0) -> str:
+    """Explain a verdict to a person. ``command`` are the words that made this run; what to type next repeats it."""
     lines = [f"{result.task}: {_headline(verdict)}"]
     lines += [f"  {reason}" for reason in verdict.reasons[1:]]
     # Numbers of incomparable runs invite a comparison that means nothing.
     if verdict.status is not Status.INCOMPARABLE:
         lines += _numbers(verdict, result)
-        lines += _flips(verdict.comparison, result)
-    if verdict.status in _ACCEPTABLE:
-        lines += ["", "accept it with:", f"  {accept_command(command, result.task)}"]
+        lines += _causes(verdict, result, verbosity)
+    lines += _next(verdict, result, command, verbosity)
     return "\n".join(lines)
 
 
-def accept_command(command: Sequence[str], task: str) -> str:
+def accept_command(command: Sequence[str], task: str, *, lower: bool = False) -> str:
     """Spell the command that makes this task's result the baseline, quoted for a shell."""
-    return shlex.join([*command, "-k", task.replace("::", "."), "--lm-update-baseline"])
+    words = [*_for_task(command, task), "--lm-update-baseline"]
+    return shlex.join([*words, "--lm-accept-regression"] if lower else words)
+
+
+def _for_task(command: Sequence[str], task: str) -> list[str]:
+    return [*command, "-k", task.replace("::", ".")]
 
 
 def _headline(verdict: Verdict) -> str:
@@ -43,15 +56,42 @@ def _headline(verdict: Verdict) -> str:
 
 def _numbers(verdict: Verdict, result: TaskResult) -> Iterator[str]:
     yield ""
+    comparison = verdict.comparison
     width = max((len(metric.key) for metric in result.metrics), default=0)
     for metric in result.metrics:
-        change = verdict.comparison.of(metric.key) if verdict.comparison else None
-        yield f"  {metric.key:<{width}}  {_value(metric)}{_against(metric, change)}"
-    if (comparison := verdict.comparison) and (comparison.regressed or comparison.improved):
+        evidence = comparison.of(metric.key) if comparison else None
+        yield f"  {metric.key:<{width}}  {_value(metric)}{_against(metric, evidence)}"
+    if comparison is not None:
+        yield from _tests(comparison)
+        yield f"  compared with the {_source(comparison)}"
+
+
+def _source(comparison: Comparison) -> str:
+    baseline = comparison.baseline
+    return f"published scores of {baseline.published}" if baseline.published else provenance(baseline)
+
+
+def _tests(comparison: Comparison) -> Iterator[str]:
+    """The test behind each verdict, for who wants to check it."""
+    for decision in comparison.decisions:
         yield (
-            f"  {len(comparison.regressed):,} of {comparison.paired:,} documents went from right to wrong, "
-            f"{len(comparison.improved):,} from wrong to right"
+            f"  {decision.metric}: {method_told(decision.evidence)}, p = {decision.p:.2g} against "
+            f"{decision.alpha:.2g}; 95 % interval {_interval(decision.evidence)}"
         )
+    if (moved := comparison.drift) is not None:
+        yield (
+            f"  margins of the right answers: {moved.mean_shift.difference:+.4f} nats on average (p = {moved.p:.2g}), "
+            f"mean size of a change {moved.mean_absolute:.4f}, their own spread {moved.spread:.4f}"
+        )
+
+
+def _interval(evidence: Evidence) -> str:
+    estimate = evidence.estimate
+    low, high = (estimate.low, estimate.high) if evidence.higher_is_better else (-estimate.high, -estimate.low)
+    like, fraction = evidence.baseline, is_fraction(evidence.baseline, evidence.value)
+    if fraction:
+        return f"{100 * low:+.2f} to {100 * high:+.2f} points"
+    return f"{format_value(low, signed=True, like=like)} to {format_value(high, signed=True, like=like)}"
 
 
 def _value(metric: MetricValue) -> str:
@@ -59,38 +99,43 @@ def _value(metric: MetricValue) -> str:
     return f"{format_value(metric.value)}{error}  (n={metric.n:,})"
 
 
-def _against(metric: MetricValue, change: MetricChange | None) -> str:
-    if change is None:
+def _against(metric: MetricValue, evidence: Evidence | None) -> str:
+    if evidence is None:
         return ""
-    distance = format_distance(change.difference, fraction=change.fraction, like=change.baseline, signed=True)
+    fraction = is_fraction(evidence.baseline, evidence.value)
+    distance = format_distance(evidence.difference, fraction=fraction, like=evidence.baseline, signed=True)
     # On a part of the documents the value differs from the one just shown: say which one was compared.
-    compared = "" if change.value == metric.value else f", here {format_value(change.value)}"
-    return f"  baseline {format_value(change.baseline)}{compared}, {distance}"
+    compared = "" if evidence.value == metric.value else f", here {format_value(evidence.value)}"
+    return f"  baseline {format_value(evidence.baseline)}{compared}, {distance}"
 
 
-def _flips(comparison: Comparison | None, result: TaskResult) -> Iterator[str]:
-    if comparison is None or not comparison.regressed:
+def _causes(verdict: Verdict, result: TaskResult, verbosity: int) -> Iterator[str]:
+    """Why the metric dropped that decided; of a task that passes with nothing to say only where that is asked for."""
+    comparison = verdict.comparison
+    if comparison is None or not comparison.pairs or not (verbosity or _is_news(verdict)):
         return
-    items = {item.index: item for item in result.items}
-    shown = comparison.regressed[:SHOWN_FLIPS]
-    yield ""
-    yield f"right in the baseline, wrong now ({len(shown)} of {len(comparison.regressed):,}):"
-    for index in shown:
-        yield from _flip(items[index])
+    failed = [decision.metric for decision in comparison.decisions if decision.failed or decision.warned]
+    metric = result.metric(failed[0] if failed else result.main_metric)
+    found = account(comparison.pairs, metric.key, higher_is_better=metric.higher_is_better)
+    lines = account_lines(found, verbosity=verbosity)
+    if lines:
+        yield ""
+        yield from lines
 
 
-def _flip(item: ItemResult) -> Iterator[str]:
-    # The baseline keeps no answers; it was right, so the expected one is what it gave.
-    yield f"  document {item.index}: expected {_head(item.target)}, now {_head(item.answer)}"
-    yield f"    asked {_tail(item.prompt)}"
+def _is_news(verdict: Verdict) -> bool:
+    return not verdict.passed or any(warnings_of(verdict))
 
 
-def _head(text: str) -> str:
-    return escape(text[:SHOWN_CHARACTERS]) + ("..." if len(text) > SHOWN_CHARACTERS else "")
-
-
-def _tail(text: str) -> str:
-    return ("..." if len(text) > SHOWN_CHARACTERS else "") + escape(text[-SHOWN_CHARACTERS:])
+def _next(verdict: Verdict, result: TaskResult, command: Sequence[str], verbosity: int) -> Iterator[str]:
+    """What to type: to look further, and to accept what is seen."""
+    if verdict.status is Status.INCOMPARABLE:
+        yield from ("", "see what is asked with:", f"  pytest --lm-preview={shlex.quote(result.task)}")
+    elif verdict.status in (*_WORSE, Status.DRIFT, Status.BELOW_THRESHOLD) and verbosity < 2:
+        yield from ("", "look further with:", f"  {shlex.join([*_for_task(command, result.task), '-vv'])}")
+    if verdict.status in _ACCEPTABLE:
+        lower = bool(verdict.lowered)
+        yield from ("", "accept it with:", f"  {accept_command(command, result.task, lower=lower)}")
 
 
 def escape(text: str) -> str:

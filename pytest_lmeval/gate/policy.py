@@ -73,9 +73,17 @@ class ModelPolicy:
         """The settings with every layer applied."""
         return resolve(self.layers)
 
+    def rule(self, key: str) -> MetricRule | None:
+        """Find what is said of one metric, by ``name`` or ``name,filter``."""
+        name = key.partition(",")[0]
+        return self.rules.get(key) or self.rules.get(name)
+
     def under(self, layers: Iterable[Layer]) -> ModelPolicy:
-        """Put stronger settings over these: those of the run."""
-        return replace(self, layers=(*self.layers, *layers))
+        """Put stronger settings over these. Where they say a margin, it is that of every metric."""
+        stronger = tuple(layers)
+        says_margin = any(layer.margin is not None or layer.preset is not None for layer in stronger)
+        rules = {key: replace(rule, margin=None) for key, rule in self.rules.items()} if says_margin else self.rules
+        return replace(self, rules=MappingProxyType(dict(rules)), layers=(*self.layers, *stronger))
 
     def for_scoring(self, scoring: str | None) -> ModelPolicy:
         """Let a rule for ``acc@letters`` stand in place of that for ``acc``, which such a model does not have."""
@@ -108,8 +116,8 @@ class GatePolicy:
         override = next((m for m in self.models if fnmatchcase(spec, m.pattern)), None)
         if override is None:
             return self.general
-        rules = MappingProxyType({**self.general.rules, **override.rules})
-        return replace(self.general, rules=rules).under([override.layer])
+        general = self.general.under([override.layer])
+        return replace(general, rules=MappingProxyType({**general.rules, **override.rules}))
 
 
 def parse_gate(mapping: object) -> GatePolicy:

@@ -1,7 +1,8 @@
-"""Absolute thresholds: a metric's point value against the bounds of the task's gate.
+"""Absolute thresholds: a metric's value against the bounds of the task's gate.
 
-The point is compared, not a confidence bound: who writes ``min: 0.3`` expects 0.2999 to fail. Documents that could
-not be scored count against the model here: what makes itself unscorable must not pass by it.
+By default the value itself is compared: who writes ``min: 0.3`` expects 0.2999 to fail. With ``floor: confident`` a
+task fails only where the value is below its bound for certain, and passes with a remark where it may be. Documents that
+could not be scored count against the model here: what makes itself unscorable must not pass by it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from dataclasses import dataclass
 
 from pytest_lmeval.gate.numbers import format_value
 from pytest_lmeval.gate.policy import GateSyntaxError, MetricRule, ModelPolicy
+from pytest_lmeval.gate.settings import FloorMode
+from pytest_lmeval.gate.statistics.intervals import wilson
 from pytest_lmeval.results import MetricValue, TaskResult
+
+_SURE = 0.95
+#: The normal quantile of it.
+_Z = 1.6448536269514722
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +26,8 @@ class ThresholdCheck:
     """One bound, "min" or "max", on one metric, all in the metric's own unit.
 
     ``worst`` is the value if the ``unscored`` documents were the worst they can be, None where that has no bound.
+    ``confident`` is the end of the value's one-sided 95 % interval that is nearer to the limit, where the bound is held
+    against that.
     """
 
     metric: str
@@ -30,10 +39,21 @@ class ThresholdCheck:
     passed: bool
     unscored: int = 0
     worst: float | None = None
+    confident: float | None = None
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the value is beyond the bound, and only its uncertainty lets it pass."""
+        return self.passed and self.confident is not None and not _within(self.value, self.bound, self.limit)
 
     def __str__(self) -> str:
         relation = "below its min" if self.bound == "min" else "above its max"
         problem = "within" if self.passed else relation
+        if self.unsure:
+            return (
+                f"{self.metric} {format_value(self.value)} is {relation} {self.limit:g}, but may be "
+                f"{format_value(self.confident or 0.0)} by chance (n={self.n:,}): no certain failure"
+            )
         # The limit is spelled as in the task file: 0.28 must not become 0.2800.
         if not self.unscored:
             return f"{self.metric} {format_value(self.value)} is {problem} {self.limit:g} (n={self.n:,})"
@@ -49,7 +69,8 @@ def check_thresholds(result: TaskResult, policy: ModelPolicy) -> tuple[Threshold
     checks: list[ThresholdCheck] = []
     for key, rule in policy.rules.items():
         metric = find_metric(result, key)
-        checks += [_check(result, metric, bound, limit) for bound, limit in _bounds(rule, metric)]
+        confident = policy.settings.floor is FloorMode.CONFIDENT
+        checks += [_check(result, metric, bound, limit, confident=confident) for bound, limit in _bounds(rule, metric)]
     return tuple(checks)
 
 
@@ -70,10 +91,12 @@ def _bounds(rule: MetricRule, metric: MetricValue) -> Iterator[tuple[str, float]
         yield "max", rule.maximum
 
 
-def _check(result: TaskResult, metric: MetricValue, bound: str, limit: float) -> ThresholdCheck:
-    worst = _worst(result, metric, bound)
+def _check(result: TaskResult, metric: MetricValue, bound: str, limit: float, *, confident: bool) -> ThresholdCheck:
+    worst = compared = _worst(result, metric, bound)
+    if confident and worst is not None:
+        compared = _confident(result, metric, worst, bound)
     # Not-a-number is on neither side of a limit: both comparisons are false, and it fails.
-    passed = worst is not None and (worst >= limit if bound == "min" else worst <= limit)
+    passed = compared is not None and _within(compared, bound, limit)
     return ThresholdCheck(
         metric=metric.key,
         bound=bound,
@@ -84,7 +107,22 @@ def _check(result: TaskResult, metric: MetricValue, bound: str, limit: float) ->
         passed=passed,
         unscored=result.unscored.get(metric.key, 0),
         worst=worst,
+        confident=compared if confident else None,
     )
+
+
+def _within(value: float, bound: str, limit: float) -> bool:
+    return value >= limit if bound == "min" else value <= limit
+
+
+def _confident(result: TaskResult, metric: MetricValue, value: float, bound: str) -> float:
+    """The end of the one-sided 95 % interval towards the limit: Wilson's for shares, else by the standard error."""
+    sign = 1.0 if bound == "min" else -1.0
+    n = metric.n + result.unscored.get(metric.key, 0)
+    if 0 <= value <= 1 and all(item.scores.get(metric.key, 0.0) in (0.0, 1.0) for item in result.items) and n:
+        low, high = wilson(value * n, n, 2 * _SURE - 1)
+        return high if bound == "min" else low
+    return value + sign * _Z * (metric.stderr or 0.0)
 
 
 def _worst(result: TaskResult, metric: MetricValue, bound: str) -> float | None:

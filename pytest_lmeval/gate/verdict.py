@@ -2,73 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pytest_lmeval.baselines.record import Baseline
-from pytest_lmeval.gate.comparison import Comparison, MetricChange, compare
-from pytest_lmeval.gate.numbers import format_distance, format_value
+from pytest_lmeval.gate.against_published import compare_published
+from pytest_lmeval.gate.comparison import Comparison, Context, compare
+from pytest_lmeval.gate.decision import Decision, Outcome
+from pytest_lmeval.gate.groups import compare_group
+from pytest_lmeval.gate.missing import too_many_errors
+from pytest_lmeval.gate.monitor import Stop, StopKind
 from pytest_lmeval.gate.policy import ModelPolicy
-from pytest_lmeval.gate.settings import Mode
-from pytest_lmeval.gate.thresholds import ThresholdCheck, check_thresholds
+from pytest_lmeval.gate.settings import Consequence, Mode
+from pytest_lmeval.gate.telling import changes_told, decision_told, drift_beside, drift_told, notes_told
+from pytest_lmeval.gate.thresholds import ThresholdCheck, check_thresholds, find_metric
 from pytest_lmeval.results import TaskResult
 
 
 class Status(StrEnum):
-    """What became of a task."""
+    """What became of a task, the worst first where several hold."""
 
-    PASS = "pass"
+    ERROR = "error"
+    INCOMPARABLE = "incomparable"
     BELOW_THRESHOLD = "below-threshold"
     REGRESSED = "regressed"
-    IMPROVED = "improved"
-    INCOMPARABLE = "incomparable"
+    DRIFT = "drift"
+    INCONCLUSIVE = "inconclusive"
+    REGRESSED_WITHIN_MARGIN = "regressed-within-margin"
     NO_BASELINE = "no-baseline"
     RECORDED = "recorded"
+    IMPROVED = "improved"
+    PASS = "pass"
+
+
+# These say nothing about quality.
+_ERRORS = (Status.ERROR, Status.INCOMPARABLE, Status.NO_BASELINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """``reasons`` are sentences, the decisive one first. ``checks`` are the absolute thresholds."""
+    """``reasons`` are sentences, the decisive one first. ``checks`` are the absolute thresholds.
+
+    ``gated`` is False for a leaf whose group decides in its place: such a verdict is reported and passes.
+    """
 
     status: Status
     passed: bool
     reasons: tuple[str, ...]
     checks: tuple[ThresholdCheck, ...] = ()
     comparison: Comparison | None = None
+    gated: bool = True
 
     @property
     def is_error(self) -> bool:
-        """Whether this says nothing about quality: raise BaselineError for it, not QualityError."""
-        return not self.passed and self.status in (Status.INCOMPARABLE, Status.NO_BASELINE)
+        """Whether this says nothing about quality: raise BaselineError or BackendError for it, not QualityError."""
+        return not self.passed and self.status in _ERRORS
 
     @property
     def keeps_baseline(self) -> bool:
-        """Whether the recorded baseline still holds, so that an update leaves it alone."""
-        return self.comparison is not None and self.comparison.holds
+        """Whether the recorded baseline still describes the run, so that recording again would only be noise."""
+        comparison = self.comparison
+        if comparison is None or comparison.changed or comparison.gained:
+            return False
+        moved = (Outcome.REGRESSED, Outcome.REGRESSED_WITHIN_MARGIN, Outcome.IMPROVED)
+        drifted = comparison.drift is not None and comparison.drift.moved
+        return not drifted and all(decision.outcome not in moved for decision in comparison.decisions)
+
+    @property
+    def lowered(self) -> tuple[str, ...]:
+        """The gated metrics whose value is worse than the baseline's, however little."""
+        decisions = self.comparison.decisions if self.comparison else ()
+        return tuple(decision.metric for decision in decisions if decision.evidence.estimate.difference < 0)
 
 
-def judge(result: TaskResult, policy: ModelPolicy, baseline: Baseline | None, *, require_baseline: bool) -> Verdict:
+def judge(
+    result: TaskResult,
+    policy: ModelPolicy,
+    baseline: Baseline | None,
+    *,
+    require_baseline: bool,
+    context: Context | None = None,
+) -> Verdict:
     """Judge a result by thresholds and baseline. Raises UserError for a metric the task does not have.
 
     Without a baseline a task passes, unless one is required: a fresh checkout that lost its baselines must
     not be green. With ``mode: off`` the baseline is not looked at.
     """
     policy = policy.for_scoring(result.settings.scoring)
+    rules = policy.settings
     checks = check_thresholds(result, policy)
-    failed = tuple(f"{check}" for check in checks if not check.passed)
-    if policy.settings.mode is Mode.OFF:
-        comparison, compared = None, Verdict(status=Status.PASS, passed=True, reasons=())
+    if broken := _broken(result, rules.max_error_rate):
+        return Verdict(status=Status.ERROR, passed=False, reasons=(broken,), checks=checks)
+    comparison = None
+    if rules.mode is Mode.OFF:
+        compared = Verdict(status=Status.PASS, passed=True, reasons=())
     elif baseline is None:
-        comparison, compared = None, _without_baseline(require_baseline)
+        compared = _without_baseline(require_baseline)
     else:
-        comparison = compare(result, baseline, policy)
-        compared = _compared(comparison)
+        of = compare if baseline.published is None else compare_published
+        comparison = of(result, baseline, policy, context or Context())
+        compared = compared_verdict(comparison, policy)
+    if context is not None and context.stop is not None and not compared.is_error:
+        compared = _stopped(compared, context.stop)
+    return replace(with_thresholds(compared, checks), comparison=comparison)
+
+
+def judge_group(
+    result: TaskResult,
+    policy: ModelPolicy,
+    baselines: Mapping[str, Baseline],
+    *,
+    require_baseline: bool,
+    context: Context | None = None,
+) -> Verdict:
+    """Judge a group's aggregate by the baselines of its tasks, by their names; raises and passes as :func:`judge`."""
+    lacking = [leaf.task for leaf in result.leaves if leaf.task not in baselines]
+    if lacking or not baselines:
+        return judge(result, policy, None, require_baseline=require_baseline, context=context)
+    policy = policy.for_scoring(result.settings.scoring)
+    checks = check_thresholds(result, policy)
+    if broken := _broken(result, policy.settings.max_error_rate):
+        return Verdict(status=Status.ERROR, passed=False, reasons=(broken,), checks=checks)
+    comparison = compare_group(result, baselines, policy, context or Context())
+    return replace(with_thresholds(compared_verdict(comparison, policy), checks), comparison=comparison)
+
+
+def _stopped(verdict: Verdict, stop: Stop) -> Verdict:
+    """Let what ended the run early decide: by then it was certain, and the scores are of a part of the documents."""
+    told = f"stopped {stop}"
+    if stop.kind is StopKind.SETTLED:
+        return replace(verdict, reasons=(*verdict.reasons, told))
+    return replace(verdict, status=Status.REGRESSED, passed=False, reasons=(told, *verdict.reasons))
+
+
+def _broken(result: TaskResult, rate: float) -> str | None:
+    if told := too_many_errors(result, rate):
+        return told
+    main = find_metric(result, result.main_metric)
+    if math.isnan(main.value):
+        return f"{main.key} is not a number: the model, its engine or the task's metric is broken"
+    return None
+
+
+def with_thresholds(compared: Verdict, checks: tuple[ThresholdCheck, ...]) -> Verdict:
+    """Let a broken threshold fail what the comparison passed; what cannot be compared stays an error."""
+    failed = tuple(f"{check}" for check in checks if not check.passed)
     if failed and not compared.is_error:
-        compared = Verdict(status=Status.BELOW_THRESHOLD, passed=False, reasons=(*failed, *compared.reasons))
+        compared = replace(compared, status=Status.BELOW_THRESHOLD, passed=False, reasons=(*failed, *compared.reasons))
     elif failed:
         compared = replace(compared, reasons=(*compared.reasons, *failed))
-    return replace(compared, checks=checks, comparison=comparison)
+    unsure = tuple(f"{check}" for check in checks if check.passed and check.unsure)
+    return replace(compared, checks=checks, reasons=(*compared.reasons, *unsure))
 
 
 def recorded(verdict: Verdict) -> Verdict:
@@ -82,6 +168,14 @@ def recorded(verdict: Verdict) -> Verdict:
     return replace(verdict, status=Status.RECORDED, passed=True, reasons=("the baseline was recorded",))
 
 
+def reported_only(verdict: Verdict, group: str) -> Verdict:
+    """Let the group of a leaf decide in its place. Thresholds of its own, and what cannot be compared, still count."""
+    if verdict.is_error or verdict.status is Status.BELOW_THRESHOLD:
+        return verdict
+    note = f"reported only: its group {group} decides"
+    return replace(verdict, passed=True, gated=False, reasons=(*verdict.reasons, note))
+
+
 def _without_baseline(required: bool) -> Verdict:
     reason = (
         "there is no baseline, and one is required here (CI): record it on your machine with "
@@ -92,41 +186,43 @@ def _without_baseline(required: bool) -> Verdict:
     return Verdict(status=Status.NO_BASELINE, passed=not required, reasons=(reason,))
 
 
-def _compared(comparison: Comparison) -> Verdict:
-    notes = tuple(_notes(comparison))
+def compared_verdict(comparison: Comparison, policy: ModelPolicy) -> Verdict:
+    """Turn a comparison into a verdict: the worst of its metrics', or what their margins say."""
     if comparison.changed:
-        reason = f"the baseline was made with other {_series(comparison)}"
-        return Verdict(status=Status.INCOMPARABLE, passed=False, reasons=(reason,))
-    worse = tuple(_sentence(change, comparison) for change in comparison.worse)
-    better = tuple(_sentence(change, comparison) for change in comparison.better)
-    if worse:
-        return Verdict(status=Status.REGRESSED, passed=False, reasons=(*worse, *better, *notes))
-    if better:
-        hint = "record the better baseline with --lm-update-baseline"
-        return Verdict(status=Status.IMPROVED, passed=True, reasons=(*better, hint, *notes))
-    return Verdict(status=Status.PASS, passed=True, reasons=notes)
+        return Verdict(status=Status.INCOMPARABLE, passed=False, reasons=(changes_told(comparison),))
+    decisions = sorted(comparison.decisions, key=_badness)
+    worst = decisions[0]
+    reasons = [decision_told(decision, comparison) for decision in decisions]
+    failed = any(decision.failed for decision in decisions)
+    drifted = comparison.drift is not None and comparison.drift.moved and policy.settings.on_drift
+    if comparison.drift is not None and drifted in (Consequence.WARN, Consequence.FAIL):
+        if not failed:
+            fails = drifted is Consequence.FAIL
+            reasons = [drift_told(comparison), *reasons, *notes_told(comparison)]
+            return Verdict(status=Status.DRIFT, passed=not fails, reasons=tuple(reasons))
+        reasons.append(drift_beside(comparison))
+    status = Status(worst.outcome.value)
+    return Verdict(status=status, passed=not failed, reasons=(*reasons, *notes_told(comparison)))
 
 
-def _series(comparison: Comparison) -> str:
-    return "; ".join(str(change) for change in comparison.changed)
+_ORDER = (
+    Outcome.REGRESSED,
+    Outcome.INCONCLUSIVE,
+    Outcome.REGRESSED_WITHIN_MARGIN,
+    Outcome.IMPROVED,
+    Outcome.PASS,
+)
 
 
-def _sentence(change: MetricChange, comparison: Comparison) -> str:
-    verb = "rose" if change.difference > 0 else "fell"
-    like = change.baseline
-    distance = format_distance(abs(change.difference), fraction=change.fraction, like=like)
-    tolerance = format_distance(change.tolerance, fraction=change.fraction, like=like)
-    return (
-        f"{change.metric} {verb} by {distance}, from {format_value(change.baseline)} "
-        f"to {format_value(change.value)} (tolerance {tolerance}, baseline of {comparison.created})"
-    )
+def _badness(decision: Decision) -> tuple[bool, int]:
+    return not decision.failed, _ORDER.index(decision.outcome)
 
 
-def _notes(comparison: Comparison) -> Iterator[str]:
-    if comparison.paired < max(comparison.n_now, comparison.n_then):
-        yield (
-            f"compared on the {comparison.paired:,} documents that this run ({comparison.n_now:,}) "
-            f"and the baseline ({comparison.n_then:,}) share"
-        )
-    if comparison.uncompared:
-        yield f"not compared: {', '.join(comparison.uncompared)}"
+def warnings_of(verdict: Verdict) -> Iterator[str]:
+    """What is worth a yellow line although the test passes."""
+    if verdict.passed and verdict.status in (
+        Status.DRIFT,
+        Status.INCONCLUSIVE,
+        Status.REGRESSED_WITHIN_MARGIN,
+    ):
+        yield verdict.reasons[0]

@@ -11,9 +11,12 @@ import pytest
 
 from pytest_lmeval.baselines.format import dumps, from_result, loads
 from pytest_lmeval.baselines.record import Baseline
-from pytest_lmeval.gate.comparison import Comparison, compare
+from pytest_lmeval.gate.comparison import Comparison, Context, compare
+from pytest_lmeval.gate.decision import Outcome
+from pytest_lmeval.gate.evidence import Evidence
 from pytest_lmeval.gate.pairing import pair_items
-from pytest_lmeval.gate.policy import parse_gate
+from pytest_lmeval.gate.policy import GateSyntaxError, parse_gate
+from pytest_lmeval.gate.verdict import compared_verdict
 from pytest_lmeval.results import ItemResult, MetricValue, TaskResult, TaskSettings
 
 SETTINGS = TaskSettings(
@@ -70,7 +73,18 @@ def recorded(result: TaskResult) -> Baseline:
 
 
 def compared(now: TaskResult, then: TaskResult, **gate: object) -> Comparison:
-    return compare(now, recorded(then), parse_gate(gate).for_model("demo"))
+    return compare(now, recorded(then), parse_gate(gate).for_model("demo"), Context())
+
+
+def evidence_on(comparison: Comparison, metric: str = "acc") -> Evidence:
+    found = comparison.of(metric)
+    assert found is not None
+    return found
+
+
+def keeps(comparison: Comparison) -> bool:
+    policy = parse_gate(None).for_model("demo")
+    return replace(compared_verdict(comparison, policy), comparison=comparison).keeps_baseline
 
 
 def outcomes(seed: int, count: int) -> list[bool]:
@@ -110,7 +124,7 @@ def test_a_subset_is_compared_on_what_it_shares(seed: int) -> None:
     assert not comparison.changed
     assert (comparison.paired, comparison.n_now, comparison.n_then) == (30, 30, 100)
     # The baseline's mean is over the same thirty, not over all hundred.
-    (acc,) = comparison.metrics
+    acc = evidence_on(comparison)
     assert acc.baseline == acc.value == pytest.approx(sum(right[i] for i in chosen) / 30)
     assert not comparison.gained
 
@@ -121,9 +135,10 @@ def test_a_larger_run_is_compared_on_what_the_baseline_has() -> None:
     comparison = compared(task(now), task(then, total=40))
     assert not comparison.changed
     assert comparison.paired == 10
-    assert comparison.metrics[0].value == 1.0
+    assert evidence_on(comparison).value == 1.0
     assert comparison.gained
-    assert not comparison.holds
+    assert comparison.coverage == 0.25
+    assert not keeps(comparison)
 
 
 def test_duplicates_pair_in_place_and_then_in_order() -> None:
@@ -156,9 +171,10 @@ def test_changed_content_is_named_before_any_number(part: str, limit: int | None
     assert f"{part}s" in names
     # A new document has a new prompt; a new prompt does not have a new document.
     assert part == "document" or names == [f"{part}s"]
-    assert comparison.metrics == ()
+    assert (comparison.decisions, comparison.shown) == ((), ())
+    assert comparison.drift is None
     assert comparison.regressed == comparison.improved == ()
-    assert not comparison.holds
+    assert not keeps(comparison)
 
 
 def test_a_change_that_the_short_keys_do_not_see_is_seen_in_the_digests() -> None:
@@ -206,7 +222,7 @@ def test_changed_settings_are_named_with_their_values(settings: dict[str, Any], 
 def test_limit_and_lists_for_tuples_are_no_change() -> None:
     items = [item(i) for i in range(3)]
     same = replace(SETTINGS, limit="3", generation={"max_gen_toks": 32, "until": ["\n", "Q:"]})
-    assert compared(task(items, settings=same), task(items)).holds
+    assert keeps(compared(task(items, settings=same), task(items)))
 
 
 def test_another_task_another_split_size_or_nothing_in_common() -> None:
@@ -225,7 +241,7 @@ def test_a_gated_metric_that_the_baseline_lacks() -> None:
     assert changed(compared(more, now, f1=0.1)) == ["metrics (acc -> acc, f1)"]
     # Not gated it is no obstacle, but the baseline can be recorded anew.
     ungated = compared(more, now)
-    assert (ungated.changed, ungated.uncompared, ungated.holds) == ((), ("f1",), False)
+    assert (ungated.changed, ungated.uncompared, keeps(ungated)) == ((), ("f1",), False)
 
 
 # Numbers
@@ -236,92 +252,132 @@ def test_flips_of_the_main_metric() -> None:
     now = task([item(0, True), item(1, False), item(2, True), item(3, False)])
     comparison = compared(now, then)
     assert (comparison.regressed, comparison.improved) == ((1,), (2,))
-    assert comparison.metrics[0].difference == 0
-    assert comparison.holds
+    assert evidence_on(comparison).difference == 0
 
 
-def with_metric(value: float, name: str, higher: bool, items: Iterable[ItemResult] = ()) -> TaskResult:
-    metric = MetricValue(name=name, filter="none", value=value, stderr=None, higher_is_better=higher, n=10)
-    return task(items, total=10, n=10, metrics=(metric,), main_metric=name)
+def with_metric(
+    value: float, stderr: float | None, *, higher: bool = True, items: Iterable[ItemResult] = (), **facts: Any
+) -> TaskResult:
+    metric = MetricValue(
+        name="m", filter="none", value=value, stderr=stderr, higher_is_better=higher, n=10, aggregation="custom"
+    )
+    return task(items, total=10, n=10, metrics=(replace(metric, **facts),), main_metric="m")
 
 
 @pytest.mark.parametrize(
-    ("then", "now", "higher", "gate", "worse", "better"),
+    ("then", "now", "stderr", "higher", "outcome"),
     [
-        (0.42, 0.41, True, {}, False, False),  # exactly the tolerance
-        (0.42, 0.4099, True, {}, True, False),
-        (0.42, 0.4301, True, {}, False, True),
-        (0.42, 0.40, True, {"m": {"tolerance": 0.02}}, False, False),
-        (0.42, 0.4199, True, {"m": {"tolerance": 0}}, True, False),
-        (20.0, 20.2, False, {}, False, False),  # one percent
-        (20.0, 20.3, False, {}, True, False),
-        (20.0, 19.7, False, {}, False, True),
-        (20.0, 20.3, False, {"m": {"tolerance": 0.5}}, False, False),
-        (0.99, 1.02, False, {}, True, False),  # not a fraction any more: one percent
-        (0.42, math.nan, True, {}, True, False),
-        (20.0, math.inf, False, {}, True, False),
-        (math.nan, 0.42, True, {}, True, False),
-        (math.inf, 20.0, False, {}, False, True),
-        (0.02, -0.02, True, {}, True, False),  # correlations go below 0
-        (0.012, 0.008, True, {}, False, False),
+        (0.42, 0.30, 0.01, True, Outcome.REGRESSED),
+        (0.42, 0.54, 0.01, True, Outcome.IMPROVED),
+        (0.42, 0.30, 0.01, False, Outcome.IMPROVED),
+        (0.42, 0.41, 0.02, True, Outcome.INCONCLUSIVE),
+        (0.42, 0.42, 0.001, True, Outcome.PASS),
+        (0.42, 0.10, None, True, Outcome.INCONCLUSIVE),
+        (20.0, 22.0, 0.1, False, Outcome.REGRESSED),
     ],
 )
-def test_tolerances(then: float, now: float, higher: bool, gate: dict[str, object], worse: bool, better: bool) -> None:
-    comparison = compared(with_metric(now, "m", higher), with_metric(then, "m", higher), **gate)
+def test_values_without_documents(
+    then: float, now: float, stderr: float | None, higher: bool, outcome: Outcome
+) -> None:
+    comparison = compared(with_metric(now, stderr, higher=higher), with_metric(then, stderr, higher=higher))
     assert not comparison.changed
-    assert (bool(comparison.worse), bool(comparison.better)) == (worse, better)
-    assert comparison.holds is not (worse or better)
+    assert [decision.outcome for decision in comparison.decisions] == [outcome]
 
 
 def test_only_the_main_metric_and_those_named_in_the_gate_decide() -> None:
     then = task([item(i) for i in range(4)])
-    other = replace(then.metrics[0], name="f1")
+    other = replace(then.metrics[0], name="f1", aggregation="custom", stderr=0.01)
     before = replace(then, metrics=(*then.metrics, other))
     after = replace(then, metrics=(*then.metrics, replace(other, value=0.2)))
-    assert not compared(after, before).worse
-    assert [c.metric for c in compared(after, before).metrics] == ["acc", "f1"]
-    assert [c.metric for c in compared(after, before, f1={"max": 1}).worse] == ["f1"]
+    plain = compared(after, before)
+    assert [d.metric for d in plain.decisions] == ["acc"]
+    assert [shown.metric for shown in plain.shown] == ["f1"]
+    gated = compared(after, before, f1={"max": 1})
+    assert [(d.metric, d.outcome) for d in gated.decisions] == [("acc", Outcome.PASS), ("f1", Outcome.REGRESSED)]
 
 
-def test_a_corpus_metric_is_not_averaged_over_a_part() -> None:
-    """A perplexity's per-document values do not average to it: refuse instead of inventing a number."""
+def test_a_margin_that_accepts_everything_is_refused() -> None:
     items = [item(i) for i in range(4)]
-    then = with_metric(20.0, "acc", False, items)
-    part = replace(then, items=tuple(items[:2]), n=2, total=10)
-    full = replace(then, n=4, total=10)
-    expected = "documents, and acc cannot be computed for the shared ones alone (4 -> 2)"
-    assert changed(compared(part, full)) == [expected]
+    with pytest.raises(GateSyntaxError, match=r"gate.acc.margin: 1 accepts every value of acc.*write 1pp"):
+        compared(task(items), task(items), acc={"margin": 1})
+
+
+def test_each_metrics_margin_is_its_rules_or_the_tasks() -> None:
+    items = [item(i) for i in range(4)]
+    margins = [compared(task(items), task(items), **gate).decisions[0].margin for gate in ({}, {"margin": "3pp"})]
+    assert margins == [0.01, 0.03]
+    assert compared(task(items), task(items), margin="3pp", acc={"margin": "2pp"}).decisions[0].margin == 0.02
+
+
+def test_values_of_other_documents_are_not_compared() -> None:
+    """Two values of a metric that does not follow from the shared documents say nothing about the model."""
+    items = [item(i) for i in range(4)]
+    part = replace(with_metric(20.0, 0.1, higher=False, items=items[:2]), n=2)
+    full = replace(with_metric(20.0, 0.1, higher=False, items=items), n=4)
+    assert changed(compared(part, full)) == ["documents, and m cannot be computed for the shared ones alone (4 -> 2)"]
     # Shown only, it is left out and said to be.
-    accuracy = replace(full.metrics[0], name="exact", value=1.0, higher_is_better=True)
-    with_both = [
-        replace(
-            run,
-            metrics=(accuracy, run.metrics[0]),
-            main_metric="exact",
-            items=tuple(replace(i, scores={**i.scores, "exact": 1.0}) for i in run.items),
-        )
-        for run in (part, full)
-    ]
-    comparison = compared(*with_both)
-    assert (comparison.changed, comparison.uncompared) == ((), ("acc",))
-    assert comparison.metrics[0].value == 1.0
+    accuracy = task(items).metrics[0]
+    both = [replace(run, metrics=(accuracy, *run.metrics), main_metric="acc") for run in (part, full)]
+    comparison = compared(*both)
+    assert (comparison.changed, comparison.uncompared) == ((), ("m",))
+    assert evidence_on(comparison).value == 1.0
 
 
-def test_groups_compare_as_a_whole_or_not_at_all() -> None:
-    group = with_metric(0.5, "acc", True)
-    group = replace(group, members=("a", "b"))
-    assert compared(group, group).holds
-    assert changed(compared(replace(group, members=("a",)), group)) == ["members of the group"]
-    assert "cannot be computed" in changed(compared(replace(group, n=5), group))[0]
-    assert changed(compared(task([item(0)], total=10, n=1), group))
-
-
-def test_a_mean_over_fewer_documents_than_before_is_not_compared() -> None:
+def test_documents_that_could_not_be_scored_are_bounded() -> None:
     """A model that makes half of its answers unscorable must not pass by the other half."""
     items = [item(i, right=i % 2 == 0) for i in range(10)]
-    then = task(items)
     scored = [replace(i, scores=i.scores if i.scores["acc"] else {}) for i in items]
+    then = task(items)
     metric = replace(then.metrics[0], value=1.0, n=5)
     comparison = compared(replace(then, items=tuple(scored), metrics=(metric,), unscored={"acc": 5}), then)
-    assert changed(comparison) == ["documents that acc could score (10 -> 5)"]
-    assert not comparison.holds
+    (decision,) = comparison.decisions
+    assert (decision.evidence.missing, decision.evidence.value, decision.outcome) == (5, 1.0, Outcome.INCONCLUSIVE)
+
+
+# Margins
+
+
+def with_margins(shift: float, seed: int = 0) -> TaskResult:
+    rng = random.Random(seed)
+    items = [item(i, right) for i, right in enumerate(outcomes(1, 200))]
+    return task(replace(i, margin=rng.gauss(0.2, 0.5) + shift) for i in items)
+
+
+def test_margins_that_moved_are_seen_where_no_answer_changed() -> None:
+    same, moved = compared(with_margins(0.0), with_margins(0.0)), compared(with_margins(-0.05), with_margins(0.0))
+    assert (same.drift and same.drift.moved, same.identical) == (False, True)
+    assert (moved.drift and moved.drift.moved, moved.identical) == (True, False)
+    assert moved.regressed == ()
+
+
+def test_identical_answers_are_identical_through_the_file() -> None:
+    comparison = compared(with_margins(0.0), with_margins(0.0))
+    assert comparison.decisions[0].outcome is Outcome.PASS
+    texts = [replace(item(i), answer=f"{'long ' * 100}{i}", margin=None) for i in range(5)]
+    settings = replace(SETTINGS, output_type="generate_until")
+    now, then = (
+        task(items, settings=settings) for items in (texts, [replace(i, answer=i.answer + "x") for i in texts])
+    )
+    assert compared(now, then).identical  # the same as far as it was recorded
+    other = task([replace(texts[0], answer="other"), *texts[1:]], settings=settings)
+    assert not compared(other, then).identical
+
+
+# What answered
+
+
+def test_what_answered_is_named_and_counts_where_the_same_was_to_be_asked() -> None:
+    items = [item(i) for i in range(4)]
+    then = {"backend": "hf", "name": "a", "details": {"tokenizer_sha256": "1" * 64, "torch": "2"}}
+    now = {"backend": "vllm", "name": "a", "details": {"tokenizer_sha256": "1" * 64, "torch": "3"}}
+    baseline = loads(dumps(from_result(task(items), then, {}, "2026-01-01")))
+    policy = parse_gate(None).for_model("demo")
+
+    def against(model: dict[str, Any], *, chosen: bool) -> Comparison:
+        return compare(task(items), baseline, policy, Context(model=model, chosen=chosen))
+
+    assert changed(against(now, chosen=False)) == ["backend (hf -> vllm)"]
+    chosen = against(now, chosen=True)
+    assert (chosen.changed, chosen.notes) == ((), ("backend hf -> vllm", "torch 2 -> 3"))
+    other = {**then, "details": {"tokenizer_sha256": "2" * 64}}
+    assert changed(against(other, chosen=True)) == ["tokenizer (11111111… -> 22222222…)"]

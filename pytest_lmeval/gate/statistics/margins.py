@@ -135,4 +135,4 @@ def _spread_out(mean_absolute: float, spread: float, allowed: float, floor_mean:
 
 
 def _percent(size: float, spread: float) -> str:
-    return f"{100 * _share(abs(size), spread):.2g} % of their spread"
+    return f"{100 * _share(abs(size), spread):.2g} % of their spread" if spread else "they did not differ before"

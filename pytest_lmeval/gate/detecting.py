@@ -1,0 +1,40 @@
+"""What a comparison could have seen: the smallest drop that its test finds in four of five runs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from pytest_lmeval.gate.statistics.power import detectable_binary, detectable_continuous
+
+if TYPE_CHECKING:
+    from pytest_lmeval.gate.evidence import Evidence, Levels
+
+POWER = 0.8
+
+
+def smallest_drop(evidence: Evidence, levels: Levels) -> float:
+    """Return the smallest detectable drop in the metric's unit, infinite where the test can see none.
+
+    Without flips, or with few, no drop smaller than the fewest one-sided flips that are significant can be seen.
+    """
+    estimate = evidence.estimate
+    if evidence.flip_rate is None or estimate.clusters is not None:
+        if estimate.stderr is None or not math.isfinite(estimate.stderr):
+            return math.inf
+        if estimate.stderr > 0:
+            return detectable_continuous(estimate.stderr, alpha=levels.alpha, power=POWER)
+        return _fewest(estimate.n, levels)
+    least = _fewest(estimate.n, levels)
+    if not evidence.flip_rate:
+        return least
+    return max(least, detectable_binary(estimate.n, evidence.flip_rate, alpha=levels.alpha, power=POWER))
+
+
+def fewest_flips(alpha: float) -> int:
+    """Return how many flips, all to the worse, mid-p McNemar needs: half of 2^-b must be below ``alpha``."""
+    return max(1, math.floor(-math.log2(2 * alpha)) + 1)
+
+
+def _fewest(n: int, levels: Levels) -> float:
+    return fewest_flips(levels.alpha) / n if n else math.inf
