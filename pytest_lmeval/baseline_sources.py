@@ -51,6 +51,17 @@ def stored_path(item: TaskItem, target: TaskSpec | Group | None = None) -> Path:
     return baseline_path(folder or settings.baseline_dir / baseline_key(str(settings.model)), name)
 
 
+def has_baseline(item: TaskItem) -> bool:
+    """Whether there is something to compare the item with; nothing is read, and no model is asked."""
+    match item.config.stash[SETTINGS].baseline.against:
+        case Stored():
+            return stored_path(item).exists()
+        case Published():
+            return item.task_name in item.config.stash[PUBLISHED]
+        case Arm():
+            return True
+
+
 def is_stored(item: TaskItem) -> bool:
     """Whether the item's baseline is a file of an earlier run, which may be recorded."""
     return isinstance(item.config.stash[SETTINGS].baseline.against, Stored)

@@ -19,7 +19,7 @@ from pytest_lmeval.errors import QualityError, SettingsError, TaskFileError, Use
 from pytest_lmeval.gate.policy import GatePolicy, ModelPolicy, parse_gate
 from pytest_lmeval.marks import planned_of_mark
 from pytest_lmeval.runner import Planned
-from pytest_lmeval.state import CATALOGUE, RUNNER, SETTINGS
+from pytest_lmeval.state import CATALOGUE, FAMILY, RUNNER, SETTINGS
 from pytest_lmeval.tasks.catalogue import Catalogue, name_of
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.sources import open_sources
@@ -154,6 +154,10 @@ class CollectionPlugin:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tell the runner what will be asked, in order, so that batches fill across items."""
+        from pytest_lmeval.baseline_sources import has_baseline
+        from pytest_lmeval.family import family_of
+
+        self._config.stash[FAMILY] = family_of(session.items, has_baseline)
         runner = self._config.stash[RUNNER]
         runner.plan([task for item in session.items for task in self._planned(item)])
 

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from pytest_lmeval.backends.protocol import ModelInfo
 from pytest_lmeval.baseline_sources import baseline_of, is_compared, is_stored, stored_path, why_missing
 from pytest_lmeval.baselines.extension import baseline_assertion, check_baseline
-from pytest_lmeval.baselines.record import from_result
+from pytest_lmeval.baselines.provenance import commit_of
+from pytest_lmeval.baselines.record import Baseline, from_result
 from pytest_lmeval.calibrating import Calibration, calibration_of
 from pytest_lmeval.check import Judged
-from pytest_lmeval.collection import TaskItem, describe, document_of, gate_of
+from pytest_lmeval.collection import TaskItem, describe, document_of, policy_of
 from pytest_lmeval.errors import BackendError, BaselineError, LMEvalError
+from pytest_lmeval.family import Family
+from pytest_lmeval.gate.comparison import Context
 from pytest_lmeval.gate.explain import explain
 from pytest_lmeval.gate.missing import too_many_errors
 from pytest_lmeval.gate.monitor import StopKind
 from pytest_lmeval.gate.policy import GatePolicy, GateSyntaxError, ModelPolicy
 from pytest_lmeval.gate.settings import Layer, Mode
-from pytest_lmeval.gate.verdict import Status, Verdict, judge
+from pytest_lmeval.gate.verdict import Status, Verdict, judge, judge_group, reported_only
+from pytest_lmeval.junit import properties
 from pytest_lmeval.marks import marked_task
+from pytest_lmeval.options import Stored
 from pytest_lmeval.report.rows import report_row
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
-from pytest_lmeval.state import ROWS, SETTINGS
-from pytest_lmeval.stopping import stop_of
+from pytest_lmeval.state import FAMILY, ROWS, SETTINGS
+from pytest_lmeval.stopping import monitor_of, stop_of
+from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.xdist import command_line
 
 _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
@@ -65,9 +70,12 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
         )
         raise
     add_row(item, result, verdict)
-    text = explain(verdict, result, command=command_line(item.config))
+    verbosity = item.config.get_verbosity()
+    text = explain(verdict, result, command=command_line(item.config), verbosity=max(0, verbosity))
     if verdict.is_error:
-        raise BaselineError(text)
+        raise (BackendError if verdict.status is Status.ERROR else BaselineError)(text)
+    if verdict.passed and verbosity > 0 and isinstance(item, TaskItem):
+        item.add_report_section("call", "verdict", text)
     return Judged(passed=verdict.passed, explanation=text)
 
 
@@ -92,9 +100,16 @@ def add_row(
     """Put the result into the report. Without a verdict ``changes`` say what to show, else the test's own outcome."""
     settings = item.config.stash[SETTINGS]
     judged = verdict or judge(result, ModelPolicy(), None, require_baseline=False)
-    row = report_row(result, judged, nodeid=item.nodeid, model=str(settings.model))
+    row = report_row(
+        result,
+        judged,
+        nodeid=item.nodeid,
+        model=str(settings.model),
+        rules=None if verdict is None else _policy(item).settings,
+        leaf_of=_family(item).leaf_of.get(result.task),
+    )
     item.stash.setdefault(ROWS, []).append(row.to_json() | ({} if verdict else dict(changes)))
-    for name, value in _properties(result, judged).items():
+    for name, value in properties(row, judged, result).items():
         item.user_properties.append((f"lm.{name}", value))
 
 
@@ -105,34 +120,74 @@ def _with_baseline(
     runner: Runner,
     calibration: Calibration | None,
 ) -> Verdict:
-    settings = item.config.stash[SETTINGS]
-    policy = gate_of(item.target).for_model(str(settings.model)).under(settings.gate.layers)
+    settings = item.config.stash[SETTINGS].baseline
+    context = _context(item, result, runner)
+
+    def judged(baseline: Baseline | None) -> Verdict:
+        return _judged(item, result, baseline, context)
+
+    def candidate() -> Baseline:
+        made = from_result(result, asdict(runner.info), environment(), datetime.date.today().isoformat())
+        return replace(made, commit=commit_of(item.config.rootpath))
+
     try:
+        if not is_compared(item):
+            return judged(None)
         if not is_stored(item):
-            return _with_other_source(item, result, policy)
-        recorded = from_result(result, _model(runner.info), environment(), datetime.date.today().isoformat())
+            return _with_other_source(item, judged)
         item.lm_baseline_path = stored_path(item)
         return check_baseline(
-            baseline_assertion(request, settings.baseline.update is not None),
+            baseline_assertion(request, settings.update is not None),
             result,
-            recorded,
-            policy,
-            require_baseline=settings.baseline.required and settings.baseline.update is None,
-            update=settings.baseline.update,
-            accept_regression=settings.baseline.accept_regression,
+            candidate,
+            judged,
+            update=settings.update,
+            accept_regression=settings.accept_regression,
             measure_noise=calibration,
         )
     except GateSyntaxError as error:
         raise document_of(item.target).error(str(error), "gate") from None
 
 
-def _with_other_source(item: TaskItem, result: TaskResult, policy: ModelPolicy) -> Verdict:
+def _context(item: TaskItem, result: TaskResult, runner: Runner) -> Context:
+    settings = item.config.stash[SETTINGS]
+    monitor = monitor_of(item, result.task)
+    return Context(
+        family=_family(item).size,
+        looks=monitor.p_value if monitor is not None and settings.gate.early_stop else None,
+        stop=stop_of(item, result.task) if result.stopped is not None else None,
+        model=asdict(runner.info),
+        chosen=settings.baseline.against != Stored(),
+        conversations=settings.evaluation.prompt.chat_template,
+    )
+
+
+def _judged(item: TaskItem, result: TaskResult, baseline: Baseline | None, context: Context) -> Verdict:
+    settings = item.config.stash[SETTINGS].baseline
+    required = settings.required and settings.update is None
+    policy = policy_of(item)
+    by_leaves = baseline is None or baseline.published is None
+    if result.leaves and is_compared(item) and by_leaves:
+        verdict = judge_group(result, policy, _leaf_baselines(item), require_baseline=required, context=context)
+    else:
+        verdict = judge(result, policy, baseline, require_baseline=required, context=context)
+    group = _family(item).leaf_of.get(item.task_name)
+    return verdict if group is None else reported_only(verdict, group)
+
+
+def _leaf_baselines(item: TaskItem) -> dict[str, Baseline]:
+    """The baselines of a group's tasks, where there are any."""
+    assert isinstance(item.target, Group)
+    found = {leaf.task: baseline_of(item, leaf) for leaf in item.target.leaves()}
+    return {task: baseline for task, baseline in found.items() if baseline is not None}
+
+
+def _with_other_source(item: TaskItem, judged: Callable[[Baseline | None], Verdict]) -> Verdict:
     """Judge by published scores or another model's answers, which no run writes."""
-    baseline = baseline_of(item) if is_compared(item) else None
-    required = item.config.stash[SETTINGS].baseline.required
-    verdict = judge(result, policy, baseline, require_baseline=required)
+    baseline = baseline_of(item)
+    verdict = judged(baseline)
     if baseline is None and verdict.status is Status.NO_BASELINE and (why := why_missing(item)):
-        return dataclasses.replace(verdict, reasons=(why, *verdict.reasons[1:]))
+        return replace(verdict, reasons=(why, *verdict.reasons[1:]))
     return verdict
 
 
@@ -143,14 +198,16 @@ def _marked(item: pytest.Item, result: TaskResult) -> Verdict:
 
 def _policy(item: pytest.Item) -> ModelPolicy:
     """The gate of the item's task, or of the task that its mark names, under the run's settings."""
+    if isinstance(item, TaskItem):
+        return policy_of(item)
     settings = item.config.stash[SETTINGS]
-    marked = None if isinstance(item, TaskItem) else marked_task(item)
-    gate = gate_of(item.target) if isinstance(item, TaskItem) else marked.gate if marked else GatePolicy()
+    marked = marked_task(item)
+    gate = marked.gate if marked else GatePolicy()
     return gate.for_model(str(settings.model)).under(settings.gate.layers)
 
 
-def _model(info: ModelInfo) -> dict[str, Any]:
-    return dataclasses.asdict(info)
+def _family(item: pytest.Item) -> Family:
+    return item.config.stash.get(FAMILY, Family())
 
 
 def environment() -> dict[str, str]:
@@ -162,18 +219,3 @@ def environment() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _properties(result: TaskResult, verdict: Verdict) -> dict[str, str | int | float]:
-    """What JUnit files show of a test case; plain values, since they also travel from xdist's workers."""
-    main = result.metric(result.main_metric)
-    properties: dict[str, str | int | float | None] = {
-        "task": result.task,
-        "metric": main.key,
-        "score": main.value,
-        "stderr": main.stderr,
-        "n": result.n,
-        "tokens": result.tokens,
-        "verdict": verdict.status.value,
-    }
-    return {name: value for name, value in properties.items() if value is not None}

@@ -15,7 +15,7 @@ import pytest
 from pytest_lmeval.check import Judged
 from pytest_lmeval.errors import UserError
 from pytest_lmeval.fixtures import NO_MODEL, lm, lm_evaluate, lm_result, lm_runner, lm_verdict
-from pytest_lmeval.options import add_options, read_settings
+from pytest_lmeval.options import CHANGED, UPDATE_BASELINE, add_options, read_settings
 from pytest_lmeval.state import SETTINGS
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ _SUFFIXES = (".yaml", ".yml")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the command line options and ini keys."""
     add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(args: list[str]) -> None:
+    """Keep ``--lm-update-baseline`` from taking the path that follows it for its value."""
+    args[:] = [f"{arg}={CHANGED}" if arg == UPDATE_BASELINE else arg for arg in args]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.baseline_sources import against
+from pytest_lmeval.gate.suite import SuiteVerdict, judge_suite
 from pytest_lmeval.judging import environment
 from pytest_lmeval.model_facts import ModelFacts, told
-from pytest_lmeval.options import ReportTarget, Settings
+from pytest_lmeval.options import ReportTarget, Settings, SuiteTest
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow
-from pytest_lmeval.report.terminal import format_hints, format_table, format_warnings
+from pytest_lmeval.report.terminal import format_hints, format_suite, format_table, format_warnings
 from pytest_lmeval.state import ROWS, RUNNER, SETTINGS
 from pytest_lmeval.tasks.options import EvaluationOptions
 
@@ -31,6 +32,7 @@ class ReportPlugin:
         self._rows: list[ReportRow] = []
         self._unwritten: dict[ReportTarget, str] = {}
         self._facts: ModelFacts | None = None
+        self._suite: SuiteVerdict | None = None
 
     def pytest_report_header(self) -> str:
         """Name the model under test, and what it is compared with where that is not its own past."""
@@ -77,10 +79,14 @@ class ReportPlugin:
         writer = terminalreporter._tw
         terminalreporter.write_sep("=", "language model evaluation")
         unicode = "utf" in (getattr(writer._file, "encoding", None) or "").lower()
-        for line in format_table(self._rows, width=writer.fullwidth, unicode=unicode):
+        adjusted = self._suite.adjusted if self._suite else {}
+        for line in format_table(self._rows, width=writer.fullwidth, unicode=unicode, adjusted=adjusted):
             for text, markup in line:
                 terminalreporter.write(text, **markup)
             writer.line()
+        if self._suite is not None:
+            for sentence, markup in format_suite(self._suite):
+                terminalreporter.write_line(sentence, **markup)
         for warning in format_warnings(self._rows, unicode=unicode):
             terminalreporter.write_line(warning, yellow=True)
         for hint in format_hints(self._rows):
@@ -94,6 +100,9 @@ class ReportPlugin:
             session.config.workeroutput["lmeval_model"] = facts and facts.to_json()  # type: ignore[attr-defined]
             return
         self._add(facts)
+        self._suite = self._judged()
+        if self._suite is not None and self._suite.failed and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
         for target in self._settings.reports:
             try:
                 write_json(target.path, self._rows, self._run(exitstatus))
@@ -112,6 +121,12 @@ class ReportPlugin:
         if facts is not None:
             self._facts = facts if self._facts is None else self._facts.with_others(facts)
 
+    def _judged(self) -> SuiteVerdict | None:
+        """Judge the run: here and not in a worker, which sees a part of it."""
+        tested = [finding.tested for row in self._rows for finding in row.findings]
+        everything = self._settings.gate.suite_test is SuiteTest.ALL
+        return judge_suite(tested, everything=everything, seed=self._settings.evaluation.seed)
+
     def _run(self, exitstatus: int) -> dict[str, Any]:
         options = self._settings.evaluation
         return {
@@ -127,6 +142,7 @@ class ReportPlugin:
             "started": self._started,
             "seconds": time.time() - self._started,
             "exit_status": int(exitstatus),
+            "suite": None if self._suite is None else self._suite.to_json(),
             "environment": environment(),
         }
 

@@ -9,10 +9,12 @@ import pytest
 from pytest_lmeval.baseline_sources import baseline_of, is_compared
 from pytest_lmeval.baselines.record import Baseline
 from pytest_lmeval.collection import TaskItem, gate_of
+from pytest_lmeval.family import Family
+from pytest_lmeval.gate.decision import bound_level
 from pytest_lmeval.gate.monitor import Monitor, Settled, Stop, monitor_for
 from pytest_lmeval.gate.settings import Rules
 from pytest_lmeval.gate.statistics.binary import tango_z
-from pytest_lmeval.state import MONITORS, SETTINGS
+from pytest_lmeval.state import FAMILY, MONITORS, SETTINGS
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.watching import Watch
 
@@ -51,16 +53,19 @@ def _monitor(item: TaskItem, evaluation: Evaluation) -> Monitor:
     # Against other questions nothing is evidence: what differs is told by the verdict, which needs all documents.
     baseline = _comparable(baseline_of(item, evaluation.spec), evaluation) if is_compared(item) else None
     margin = _points(rules, baseline)
+    family = item.config.stash.get(FAMILY, Family())
+    # A task of a group is asked to its end: the group decides, and by all of it.
+    decides = evaluation.spec.task not in family.leaf_of
     return monitor_for(
         baseline,
         metric_key=None if baseline is None else baseline.main_metric,
         total=evaluation.selected,
         alpha=rules.alpha,
         margin_points=margin,
-        family_size=_family(item),
-        settled=_settled(rules, margin) if run.gate.sequential else None,
+        family_size=family.size,
+        settled=_settled(rules, margin) if run.gate.sequential and decides else None,
         has_stops=bool((evaluation.settings.generation or {}).get("until")),
-        for_harm=run.gate.early_stop,
+        for_harm=run.gate.early_stop and decides,
     )
 
 
@@ -79,10 +84,5 @@ def _points(rules: Rules, baseline: Baseline | None) -> float:
 
 def _settled(rules: Rules, margin: float) -> Settled:
     """Whether the score test behind the bound of the verdict shows a smaller drop than the margin."""
-    quantile = NormalDist().inv_cdf(1 - rules.alpha_warn)
+    quantile = NormalDist().inv_cdf(1 - bound_level(rules))
     return lambda regressed, improved, n: float(tango_z(regressed, improved, n, -margin / 100)) > quantile
-
-
-def _family(item: pytest.Item) -> int:
-    """How many items of the run share its rate of false alarms."""
-    return max(1, sum(isinstance(other, TaskItem) and is_compared(other) for other in item.session.items))

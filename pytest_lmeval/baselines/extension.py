@@ -27,9 +27,7 @@ from pytest_lmeval.baselines.record import Baseline, Noise
 from pytest_lmeval.baselines.update import Update
 from pytest_lmeval.baselines.updating import Standing, decide_writing
 from pytest_lmeval.errors import BaselineError, SettingsError
-from pytest_lmeval.gate.policy import ModelPolicy
-from pytest_lmeval.gate.settings import Mode
-from pytest_lmeval.gate.verdict import Status, Verdict, judge, recorded
+from pytest_lmeval.gate.verdict import Status, Verdict, recorded
 from pytest_lmeval.results import TaskResult
 
 
@@ -139,28 +137,25 @@ def baseline_assertion(request: pytest.FixtureRequest, update: bool) -> Snapshot
 def check_baseline(
     assertion: SnapshotAssertion,
     result: TaskResult,
-    candidate: Baseline,
-    policy: ModelPolicy,
+    candidate: Callable[[], Baseline],
+    judge: Callable[[Baseline | None], Verdict],
     *,
-    require_baseline: bool,
     update: Update | None = None,
     accept_regression: bool = False,
     measure_noise: Callable[[], Noise] | None = None,
 ) -> Verdict:
-    """Judge a result against the item's baseline file, and record ``candidate`` there as ``update`` says.
+    """Judge a result against the item's baseline file, and record the ``candidate`` there as ``update`` says.
 
     What is written when, and what is refused, decides :func:`~pytest_lmeval.baselines.updating.decide_writing`; a
-    refusal fails the task. A file that stays as it is, is not touched. With ``mode: off`` no baseline is read or
-    written. ``measure_noise`` asks the model again, which takes its time, so it is called for what will be written
-    alone; where it is given, a baseline without noise does not describe the run any more.
+    refusal fails the task. A file that stays as it is, is not touched. ``measure_noise`` asks the model again, which
+    takes its time, so it is called for what will be written alone; where it is given, a baseline without noise does not
+    describe the run any more.
 
     Raises BaselineError for a file that cannot be used, unless it is being replaced, or not be written.
     """
-    if policy.settings.mode is Mode.OFF:
-        return judge(result, policy, None, require_baseline=False)
     location = Path(assertion.extension.get_location(test_location=assertion.test_location, index=0))
     baseline = _read(location, replacing=update in (Update.CHANGED, Update.ALL))
-    verdict = judge(result, policy, baseline, require_baseline=require_baseline)
+    verdict = judge(baseline)
     if update is not None:
         standing = _standing(verdict, baseline, exists=baseline is not None or location.exists())
         if measure_noise is not None and baseline is not None and baseline.noise is None:
@@ -168,13 +163,13 @@ def check_baseline(
         writing = decide_writing(update, result, standing, accept_regression=accept_regression)
         if writing.refused is not None:
             return _not_recorded(verdict, writing.refused, worse=writing.worse)
-        if writing.writes and measure_noise is not None:
-            candidate = replace(candidate, noise=measure_noise())
-        return _assert(assertion, candidate, verdict, stays=not writing.writes)
+        if not writing.writes or measure_noise is None:
+            return _assert(assertion, candidate(), verdict, stays=not writing.writes)
+        return _assert(assertion, replace(candidate(), noise=measure_noise()), verdict, stays=False)
     if baseline is None:
         # Syrupy would count a missing snapshot as failed; whether it is one, the verdict says.
         return verdict
-    return _assert(assertion, candidate, verdict, stays=verdict.keeps_baseline or verdict.passed)
+    return _assert(assertion, candidate(), verdict, stays=verdict.keeps_baseline or verdict.passed)
 
 
 def _assert(assertion: SnapshotAssertion, candidate: Baseline, verdict: Verdict, *, stays: bool) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ _ENGINES = ("vllm", "transformers")
 _SHOWN = 40
 
 
+@functools.cache
 def commit_of(folder: Path) -> str | None:
     """Return the short hash of the commit that is checked out in ``folder``; None where there is no git to tell it."""
     try:

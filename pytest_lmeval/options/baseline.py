@@ -10,7 +10,10 @@ from typing import Any
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.baselines.update import Update
 from pytest_lmeval.errors import ModelSpecError, SettingsError
-from pytest_lmeval.options.option import FALSE, Option, boolean, integer
+from pytest_lmeval.options.option import FALSE, TRUE, Option, boolean, integer
+
+#: As it stands on the command line, and what it means without a value.
+UPDATE_BASELINE, CHANGED = "--lm-update-baseline", Update.CHANGED.value
 
 BASELINE_OPTIONS = (
     Option(
@@ -98,11 +101,10 @@ def read_baseline_settings(
 def _update(text: str | None) -> Update | None:
     if not text or text.lower() in FALSE:
         return None
+    if text.lower() in TRUE:
+        return Update.CHANGED
     if text not in list(Update):
-        raise SettingsError(
-            f"--lm-update-baseline={text}: expected new, changed or all. A path that follows needs one of them: "
-            f"--lm-update-baseline=changed {text}"
-        )
+        raise SettingsError(f"--lm-update-baseline={text}: expected new, changed or all")
     return Update(text)
 
 

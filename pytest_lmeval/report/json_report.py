@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ def write_json(path: Path, rows: Iterable[ReportRow], run: Mapping[str, Any]) ->
 
 def _row(row: ReportRow) -> dict[str, Any]:
     metrics = [{**_fields(metric), "key": metric.key} for metric in row.metrics]
-    data: dict[str, Any] = without_non_finite({**_fields(row), "metrics": metrics})
+    findings = [asdict(finding) for finding in row.findings]
+    data: dict[str, Any] = without_non_finite({**_fields(row), "metrics": metrics, "findings": findings})
     return data
 
 

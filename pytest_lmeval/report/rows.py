@@ -9,7 +9,9 @@ from typing import Any
 
 from pytest_lmeval.baselines.format import read_metric
 from pytest_lmeval.baselines.plain import Fields, write_number
-from pytest_lmeval.gate.verdict import Status, Verdict
+from pytest_lmeval.gate.settings import Rules
+from pytest_lmeval.gate.verdict import Status, Verdict, warnings_of
+from pytest_lmeval.report.findings import Finding, finding
 from pytest_lmeval.results import MetricValue, TaskResult
 
 
@@ -19,10 +21,12 @@ class ReportRow:
 
     ``metric`` is the one that decided the verdict, else the task's main one. ``value``, ``stderr``, ``baseline`` and
     ``difference`` are of that metric, in its own unit; ``baseline`` and ``difference`` are over the documents that
-    were compared, None where there was no comparison. The flips are of the main metric.
+    were compared, None where there was no comparison. So are the flips, 0 where documents are not right or wrong.
     ``verdict`` is a Status's value, ``reason`` its first reason or "". ``members`` is 0 but for groups, whose
     documents are counted in their members' rows. ``warnings`` say what the numbers do not: documents not scored.
     ``alias`` is the name that the task file wants shown, kept for other programs: what is shown here can be selected.
+    ``findings`` are the gated metrics that were compared, ``notes`` the verdict's reasons where it passed and yet there
+    is something to say. ``errors`` counts documents without an answer.
     """
 
     nodeid: str
@@ -46,12 +50,22 @@ class ReportRow:
     metrics: tuple[MetricValue, ...]
     warnings: tuple[str, ...] = ()
     alias: str | None = None
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    errors: int = 0
+
+    @property
+    def finding(self) -> Finding | None:
+        """What was found about the metric that is shown."""
+        return next((finding for finding in self.findings if finding.metric == self.metric), None)
 
     def to_json(self) -> dict[str, Any]:
         """Reduce to plain values, numbers that JSON lacks as texts; it travels from xdist's workers."""
         row = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
         metrics = [_metric_to_json(metric) for metric in self.metrics]
-        return {**row, "metrics": metrics, "warnings": list(self.warnings)}
+        findings = [finding.to_json() for finding in self.findings]
+        texts = {"warnings": list(self.warnings), "notes": list(self.notes)}
+        return {**row, "metrics": metrics, "findings": findings, **texts}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ReportRow:
@@ -79,14 +93,27 @@ class ReportRow:
             metrics=row.each("metrics", read_metric),
             warnings=row.texts("warnings"),
             alias=row.optional_text("alias"),
+            findings=row.each("findings", Finding.from_json),
+            notes=row.texts("notes"),
+            errors=row.count("errors"),
         )
 
 
-def report_row(result: TaskResult, verdict: Verdict, *, nodeid: str, model: str) -> ReportRow:
-    """Build the row of a judged result; ``model`` is the spec that the user gave."""
-    shown = result.metric(_decisive(verdict) or result.main_metric)
+def report_row(
+    result: TaskResult,
+    verdict: Verdict,
+    *,
+    nodeid: str,
+    model: str,
+    rules: Rules | None = None,
+    leaf_of: str | None = None,
+) -> ReportRow:
+    """Build the row of a judged result; ``model`` is the spec that the user gave, ``rules`` those it was judged by."""
     comparison = verdict.comparison
-    change = comparison.of(shown.key) if comparison else None
+    decisions = comparison.decisions if comparison and rules else ()
+    findings = tuple(finding(result.task, d, rules, leaf_of=leaf_of) for d in decisions if rules)
+    shown = result.metric(_decisive(verdict) or result.main_metric)
+    evidence = comparison.of(shown.key) if comparison else None
     return ReportRow(
         nodeid=nodeid,
         task=result.task,
@@ -97,10 +124,10 @@ def report_row(result: TaskResult, verdict: Verdict, *, nodeid: str, model: str)
         metric=shown.key,
         value=shown.value,
         stderr=shown.stderr,
-        baseline=change.baseline if change else None,
-        difference=change.difference if change else None,
-        flips_regressed=len(comparison.regressed) if comparison else 0,
-        flips_improved=len(comparison.improved) if comparison else 0,
+        baseline=evidence.baseline if evidence else None,
+        difference=evidence.difference if evidence else None,
+        flips_regressed=(evidence.regressed or 0) if evidence else 0,
+        flips_improved=(evidence.improved or 0) if evidence else 0,
         verdict=verdict.status.value,
         passed=verdict.passed,
         reason=verdict.reasons[0] if verdict.reasons else "",
@@ -109,6 +136,9 @@ def report_row(result: TaskResult, verdict: Verdict, *, nodeid: str, model: str)
         metrics=result.metrics,
         warnings=result.warnings,
         alias=result.alias,
+        findings=findings,
+        notes=tuple(warnings_of(verdict)),
+        errors=result.errors,
     )
 
 
@@ -116,8 +146,8 @@ def _decisive(verdict: Verdict) -> str | None:
     """Name the metric that a verdict other than a plain pass is about."""
     if verdict.status is Status.BELOW_THRESHOLD:
         return next(check.metric for check in verdict.checks if not check.passed)
-    moved = (*verdict.comparison.worse, *verdict.comparison.better) if verdict.comparison else ()
-    return moved[0].metric if moved else None
+    decisions = verdict.comparison.decisions if verdict.comparison else ()
+    return next((decision.metric for decision in decisions if decision.outcome.value == verdict.status.value), None)
 
 
 def without_non_finite(value: Any) -> Any:

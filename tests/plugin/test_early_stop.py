@@ -28,7 +28,9 @@ def test_a_model_that_knows_nothing_is_red_after_some_tens_of_documents(project:
     assert len(questions(project)) == 64
     [row] = project.report()["results"]
     assert 13 <= row["n"] < 40
-    told = f"stopped after {row['n']} of 400 documents: 13 documents that the baseline has right are wrong now and 0 the"
+    told = (
+        f"stopped after {row['n']} of 400 documents: 13 documents that the baseline has right are wrong now and 0 the"
+    )
     assert told in " ".join(row["warnings"])
     assert "stopped after" in text_of(run)
 

@@ -7,8 +7,22 @@ from typing import Any
 
 import pytest
 
+from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import SettingsError
-from pytest_lmeval.options import Settings, parse_pairs, read_settings
+from pytest_lmeval.gate.margin import Margin
+from pytest_lmeval.gate.settings import Layer, resolve
+from pytest_lmeval.options import (
+    Arm,
+    BaselineSettings,
+    GateSettings,
+    Published,
+    Settings,
+    Stored,
+    SuiteTest,
+    Update,
+    parse_pairs,
+    read_settings,
+)
 
 from .project import Project, text_of
 
@@ -36,7 +50,7 @@ def read(project: Project) -> Read:
         ("gen-kwargs", ("a=1", "a=2", "a=3"), lambda s: f"a={s.evaluation.generation_kwargs['a']}"),
         ("seed", ("1", "2", "0"), lambda s: str(s.evaluation.seed)),
         ("data-dir", ("one", "two", "three"), lambda s: s.evaluation.data_dir.name),
-        ("baseline", ("one", "two", "three"), lambda s: s.baseline),
+        ("baseline", ("one", "two", "three"), lambda s: s.baseline.against.folder.name),
         ("report", ("json:1", "json:2", "json:3"), lambda s: f"json:{s.reports[0].path.name}"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -60,21 +74,57 @@ def test_defaults(project: Project, read: Read) -> None:
     assert settings.reports == ()
     assert settings.task_paths == (project.path / "tasks",)
     assert settings.baseline_dir == project.path / "baselines"
-    assert not settings.update_baseline
-    assert not settings.require_baseline
+    assert settings.baseline == BaselineSettings()
+    assert settings.gate == GateSettings(layers=(Layer(), Layer(), Layer()))
     assert settings.evaluation.limit is None
 
 
 def test_updating_baselines(read: Read) -> None:
-    assert read("--lm-update-baseline").update_baseline
-    assert read(PYTEST_LMEVAL_UPDATE_BASELINE="1").update_baseline
-    assert not read(PYTEST_LMEVAL_UPDATE_BASELINE="false", ini="lm_update_baseline = true").update_baseline
-    assert read("--lm-update-baseline", PYTEST_LMEVAL_UPDATE_BASELINE="false").update_baseline
+    def update(*args: str, **environment: str) -> Update | None:
+        return read(*args, **environment).baseline.update
+
+    assert update("--lm-update-baseline") is Update.CHANGED
+    assert update("--lm-update-baseline=new") is Update.NEW
+    assert update(PYTEST_LMEVAL_UPDATE_BASELINE="all") is Update.ALL
+    assert update(PYTEST_LMEVAL_UPDATE_BASELINE="1") is Update.CHANGED
+    assert update(PYTEST_LMEVAL_UPDATE_BASELINE="false", ini="lm_update_baseline = all") is None
+    assert update("--lm-update-baseline", PYTEST_LMEVAL_UPDATE_BASELINE="false") is Update.CHANGED
 
 
 @pytest.mark.parametrize(("value", "required"), [("true", True), ("1", True), ("", False), ("false", False)])
 def test_ci_requires_baselines(read: Read, value: str, required: bool) -> None:
-    assert read(CI=value).require_baseline is required
+    assert read(CI=value).baseline.required is required
+
+
+def test_what_a_run_is_compared_with(project: Project, read: Read) -> None:
+    def against(text: str) -> object:
+        return read(f"--lm-baseline={text}").baseline.against
+
+    project.write("scores.yaml", "")
+    (project.path / "elsewhere").mkdir()
+    assert against("main") == Stored(project.path / "baselines" / "main")
+    assert against("./elsewhere") == Stored(project.path / "elsewhere")
+    assert against("scores.yaml") == Published(project.path / "scores.yaml")
+    assert against("hf:org/a,dtype=float16") == Arm(ModelSpec.parse("hf:org/a,dtype=float16"))
+    assert against("demo:") == Arm(ModelSpec.parse("demo:"))
+    assert against("demo,dtype=float16") == Arm(ModelSpec.parse("demo,dtype=float16"))
+    assert against("demo") == Stored(project.path / "baselines" / "demo")
+    assert read().baseline.against == Stored()
+
+
+def test_each_source_of_the_gates_settings_is_a_layer_of_its_own(read: Read) -> None:
+    ini = "lm_gate = strict\nlm_margin = 3pp\nlm_early_stop = false"
+    gate = read("--lm-alpha=0.02", ini=ini, PYTEST_LMEVAL_GATE="quantized").gate
+    assert gate.layers == (
+        Layer(preset="strict", margin=Margin(3.0)),
+        Layer(preset="quantized"),
+        Layer(alpha=0.02),
+    )
+    rules = resolve(gate.layers)
+    assert (rules.preset, rules.margin, rules.alpha) == ("quantized", Margin(1.0), 0.02)
+    assert (gate.early_stop, gate.sequential, gate.detect) == (False, False, None)
+    more = read("--lm-sequential", "--lm-detect=1pp", "--lm-suite-test=all").gate
+    assert (more.sequential, more.detect, more.suite_test) == (True, Margin(1.0), SuiteTest.ALL)
 
 
 def test_lists(project: Project, read: Read) -> None:
@@ -152,6 +202,17 @@ def test_wrong_generation_settings(text: str) -> None:
         (("--lm-report=json",), "--lm-report=json: expected json:PATH, for example json:report.json"),
         (("--lm-gen-kwargs=max_gen_toks=lots",), "--lm-gen-kwargs=*: max_gen_toks: expected a number, found 'lots'"),
         (("--lm-gen-kwargs=hot",), "--lm-gen-kwargs=hot: expected key=value*"),
+        (("--lm-gate=losless",), "--lm-gate=losless: unknown value 'losless'; known: *Did you mean 'lossless'?"),
+        (("--lm-margin=much",), "--lm-margin=much: expected points (1pp), a share (2%)*"),
+        (("--lm-alpha=2",), "--lm-alpha=2: expected a share, as in 0.01 or 1%, found '2'"),
+        (("--lm-on-drift=scream",), "--lm-on-drift=scream: unknown value 'scream'; known: pass, warn, fail, auto*"),
+        (("--lm-detect=2%",), "--lm-detect=2%: expected points, as in 1pp"),
+        (("--lm-suite-test=some",), "--lm-suite-test=some: expected holm or all"),
+        (("--lm-early-stop=maybe",), "--lm-early-stop=maybe: expected true or false"),
+        (("--lm-calibrate=3",), "--lm-calibrate: goes with --lm-update-baseline, whose baselines it describes"),
+        (("--lm-baseline=none.yaml",), "--lm-baseline=none.yaml: there is no file */none.yaml"),
+        (("--lm-baseline=./none",), "--lm-baseline=./none: there is no folder */none"),
+        (("--lm-update-baseline=tasks",), "--lm-update-baseline=tasks: expected new, changed or all"),
         (("--lm-gen-kwargs=a=[",), "--lm-gen-kwargs=a=[[]: *"),
     ],
     ids=lambda value: value[0][5:].replace("[", "") if isinstance(value, tuple) else None,
@@ -168,12 +229,12 @@ def test_a_mistake_in_the_environment(project: Project, monkeypatch: pytest.Monk
     monkeypatch.setenv("PYTEST_LMEVAL_UPDATE_BASELINE", "perhaps")
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --lm-update-baseline=perhaps: expected true or false"])
+    result.stderr.fnmatch_lines(["ERROR: --lm-update-baseline=perhaps: expected new, changed or all"])
 
 
 def test_the_help_names_every_option(project: Project) -> None:
     result = project.run("--help")
-    for name in ("model", "tasks", "limit", "data-dir", "baseline", "update-baseline", "report"):
+    for name in ("model", "tasks", "limit", "data-dir", "baseline", "update-baseline", "report", "gate", "min-effect"):
         assert f"--lm-{name}" in result.stdout.str()
         assert f"lm_{name.replace('-', '_')}" in result.stdout.str()
 

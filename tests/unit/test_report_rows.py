@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
-from pytest_lmeval.gate.comparison import Comparison, MetricChange
+from pytest_lmeval.baselines.record import from_result
+from pytest_lmeval.gate.comparison import Comparison
+from pytest_lmeval.gate.decision import Decision, Outcome
+from pytest_lmeval.gate.evidence import Evidence
+from pytest_lmeval.gate.settings import resolve
+from pytest_lmeval.gate.statistics.binary import mcnemar
 from pytest_lmeval.gate.thresholds import ThresholdCheck
 from pytest_lmeval.gate.verdict import Status, Verdict
+from pytest_lmeval.report.findings import finding
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow, report_row
 from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
@@ -41,18 +47,47 @@ RESULT = TaskResult(
     warnings=("1 of 10 documents was not scored",),
     alias="Rivers",
 )
+RULES = resolve([])
+
+
+def evidence(metric: str = "acc", lost: int = 3, gained: int = 1) -> Evidence:
+    return Evidence(
+        metric=metric,
+        baseline=0.5,
+        value=0.3,
+        higher_is_better=True,
+        estimate=mcnemar(lost, gained, 10, alpha=0.05),
+        detectable=0.4,
+        regressed=lost,
+        improved=gained,
+    )
+
+
+def decision(outcome: Outcome = Outcome.REGRESSED, **facts: Any) -> Decision:
+    return Decision(
+        evidence=evidence(**facts),
+        outcome=outcome,
+        failed=outcome is Outcome.REGRESSED,
+        warned=False,
+        margin=0.01,
+        min_effect=0.005,
+        p=0.3,
+        alpha=0.01,
+    )
+
+
 COMPARISON = Comparison(
-    created="2026",
+    baseline=from_result(RESULT, {}, {}, "2026-01-01"),
     changed=(),
     n_now=10,
     n_then=10,
     paired=10,
-    metrics=(MetricChange(metric="acc", baseline=0.5, value=0.3, worsening=0.2, tolerance=0.01, gated=True),),
+    decisions=(decision(),),
     regressed=(1, 2, 3),
     improved=(4,),
 )
 VERDICT = Verdict(status=Status.REGRESSED, passed=False, reasons=("worse", "more"), comparison=COMPARISON)
-ROW = report_row(RESULT, VERDICT, nodeid="tasks/rivers.yaml::rivers", model="demo")
+ROW = report_row(RESULT, VERDICT, nodeid="tasks/rivers.yaml::rivers", model="demo", rules=RULES)
 
 
 def test_a_row_from_a_verdict() -> None:
@@ -79,7 +114,7 @@ def test_a_row_from_a_verdict() -> None:
         warnings=("1 of 10 documents was not scored",),
         alias="Rivers",
     )
-    assert replace(ROW, difference=-0.2) == expected
+    assert replace(ROW, difference=-0.2, findings=()) == expected
     assert ROW.difference == pytest.approx(-0.2)
 
 
@@ -90,11 +125,34 @@ def test_the_metric_shown_is_the_one_that_decided() -> None:
     check = ThresholdCheck(metric="acc", bound="min", limit=0, value=0.5, stderr=None, n=10, passed=True)
     strict = replace(check, metric="em,strict", passed=False)
     assert metric(Status.BELOW_THRESHOLD, checks=(check, strict)) == "em,strict"
-    moved = replace(COMPARISON.metrics[0], metric="em,strict")
-    assert metric(Status.REGRESSED, comparison=replace(COMPARISON, metrics=(moved,))) == "em,strict"
-    better = replace(moved, value=0.7, worsening=-0.2)
-    assert metric(Status.IMPROVED, comparison=replace(COMPARISON, metrics=(better,))) == "em,strict"
+    strict_moved = decision(metric="em,strict")
+    both = replace(COMPARISON, decisions=(decision(Outcome.PASS), strict_moved))
+    assert metric(Status.REGRESSED, comparison=both) == "em,strict"
+    better = replace(COMPARISON, decisions=(decision(Outcome.PASS), decision(Outcome.IMPROVED, metric="em,strict")))
+    assert metric(Status.IMPROVED, comparison=better) == "em,strict"
     assert metric(Status.PASS, comparison=None) == "acc"
+
+
+def test_a_finding_is_what_the_run_is_judged_by() -> None:
+    found = ROW.finding
+    assert found is not None
+    estimate = evidence().estimate
+    assert (found.low, found.high, found.detectable) == (estimate.low, estimate.high, 0.4)
+    entry = found.tested
+    assert (entry.name, entry.p, entry.failed, entry.beyond) == ("rivers acc", 0.3, True, True)
+    assert (entry.alpha, entry.alpha_warn, entry.fraction, entry.leaf_of) == (0.01, 0.05, True, None)
+    down = replace(evidence(), higher_is_better=False)
+    lower = finding("rivers", replace(decision(), evidence=down), RULES, leaf_of="waters")
+    assert (lower.low, lower.high) == (-estimate.high, -estimate.low)
+    assert lower.tested.leaf_of == "waters"
+    # Without the rules that it was judged by, a row says nothing to the run.
+    assert report_row(RESULT, VERDICT, nodeid="", model="").findings == ()
+
+
+def test_what_passes_with_a_warning_says_so() -> None:
+    unsure = replace(VERDICT, status=Status.INCONCLUSIVE, passed=True, reasons=("too few",))
+    assert report_row(RESULT, unsure, nodeid="", model="").notes == ("too few",)
+    assert report_row(RESULT, VERDICT, nodeid="", model="").notes == ()
 
 
 def test_a_row_without_a_baseline() -> None:
@@ -111,7 +169,16 @@ def test_rows_travel_as_plain_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"n": "10"}, {"value": None}, {"metrics": [1]}, {"passed": 1}, {"task": None}, {"warnings": [1]}]
+    "change",
+    [
+        {"n": "10"},
+        {"value": None},
+        {"metrics": [1]},
+        {"passed": 1},
+        {"task": None},
+        {"warnings": [1]},
+        {"findings": [{}]},
+    ],
 )
 def test_what_is_no_row_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):

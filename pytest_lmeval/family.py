@@ -1,0 +1,53 @@
+"""What of a run can fail it together: how many tests there are, and which tasks their group decides for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import pytest
+
+from pytest_lmeval.collection import TaskItem, policy_of
+from pytest_lmeval.gate.settings import Consequence, Mode
+from pytest_lmeval.tasks.groups import Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """``size`` counts the tests that can fail the run; ``leaf_of`` maps tasks to the group that decides for them."""
+
+    size: int = 1
+    leaf_of: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def family_of(items: Sequence[pytest.Item], has_baseline: Callable[[TaskItem], bool]) -> Family:
+    """Count the tests of the collected items: the same in every process of a run, whatever runs where.
+
+    A task that is in a group with an aggregate in this run is tested with its group, unless its own file has a gate.
+    """
+    tasks = [item for item in items if isinstance(item, TaskItem) and item.get_closest_marker("skip") is None]
+    leaf_of = dict(_leaves(tasks))
+    tested = [item for item in tasks if item.task_name not in leaf_of and has_baseline(item)]
+    sizes = [_tests(item) for item in tested]
+    together = 1 if sum(size > 0 for size in sizes) > 1 else 0
+    return Family(size=max(1, sum(sizes) + together), leaf_of=MappingProxyType(leaf_of))
+
+
+def _leaves(tasks: Sequence[TaskItem]) -> Iterator[tuple[str, str]]:
+    marked = {item.task_name for item in tasks if policy_of(item).marked}
+    for item in tasks:
+        if isinstance(item.target, Group):
+            inner = [leaf.task for leaf in item.target.leaves()]
+            inner += [group.spec.group for group in item.target.groups() if group is not item.target]
+            yield from ((task, item.task_name) for task in inner if task not in marked)
+
+
+def _tests(item: TaskItem) -> int:
+    """One test for each gated metric, and one for the margins where they can fail the task."""
+    policy = policy_of(item)
+    rules = policy.settings
+    if rules.mode is Mode.OFF:
+        return 0
+    choices = not isinstance(item.target, Group) and item.target.output_type == "multiple_choice"
+    return max(1, len(policy.rules)) + (1 if choices and rules.on_drift is Consequence.FAIL else 0)
