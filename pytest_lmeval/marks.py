@@ -16,6 +16,7 @@ from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.sampling import Samples
 from pytest_lmeval.tasks.spec import TaskSpec
 
 _KEYS = ("limit", "num_fewshot", "gen_kwargs", "seed")
@@ -84,6 +85,8 @@ def override(
     return replace(
         options,
         limit=options.limit if limit is None else Limit.parse(limit),
+        # A test of its own has no baseline, so nothing that its documents would have to show.
+        samples=Samples(),
         num_fewshot=options.num_fewshot if num_fewshot is None else num_fewshot,
         generation_kwargs={**options.generation_kwargs, **(gen_kwargs or {})},
         seed=options.seed if seed is None else seed,

@@ -33,6 +33,7 @@ from pytest_lmeval.tasks.order import asking_order, random_order
 from pytest_lmeval.tasks.prompts import Shot
 from pytest_lmeval.tasks.questions import Interview, Interviewer, Question, TaskShape
 from pytest_lmeval.tasks.replies import Reply, by_question, left_out, scorable, tokens
+from pytest_lmeval.tasks.sampling import chosen, evenly
 from pytest_lmeval.tasks.scoring import Scorer
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.task_hash import task_hash
@@ -64,7 +65,7 @@ class Evaluation:
         self._interviewer = Interviewer(spec, reader, self._shape, generation, options.prompt, options.run)
         self._num_fewshot = _num_fewshot(spec, options.num_fewshot)
         self._pool = store.fewshot_pool() if self._num_fewshot else ()
-        self._indices = self._chosen()
+        self._indices = chosen(options, self._documents, spec.task)
         self._shots = self._draw()
         self._examples: dict[int, Shot] = {}
         self._questions: list[Question] = []
@@ -77,6 +78,11 @@ class Evaluation:
         return len(self._indices)
 
     @property
+    def indices(self) -> Sequence[int]:
+        """Which documents are asked, by their place in the evaluated split, in ascending order."""
+        return self._indices
+
+    @property
     def settings(self) -> TaskSettings:
         """How the task is run: what a result is comparable by."""
         generates = self.spec.output_type == "generate_until"
@@ -86,7 +92,7 @@ class Evaluation:
             split=self.spec.evaluated_split,
             num_fewshot=self._num_fewshot,
             seed=self._options.seed,
-            limit=self._options.limit.text if self._options.limit else None,
+            limit=self._options.selection(self.spec.task),
             output_type=self.spec.output_type,
             generation=self._generation_kwargs if generates else None,
             task_hash=task_hash(self.spec),
@@ -132,9 +138,12 @@ class Evaluation:
             self._ends.append(len(interview.requests) + (self._ends[-1] if self._ends else 0))
             yield from interview.requests
 
-    def interviews(self, ids: Iterator[int]) -> Iterator[Interview]:
-        """Yield each document with what is asked about it; nothing is kept, so it cannot be scored."""
-        for index in self._order():
+    def interviews(self, ids: Iterator[int], *, most: int | None = None) -> Iterator[Interview]:
+        """Yield each document with what is asked about it; nothing is kept, so it cannot be scored.
+
+        At most ``most`` documents, spread evenly over those that are asked.
+        """
+        for index in self._order() if most is None else evenly(self._indices, most):
             document = self._documents[index]
             try:
                 shots = tuple(self._example(i) for i in self._shots[index])
@@ -220,12 +229,6 @@ class Evaluation:
             return TaskShape.of(self.spec, reader, first, list(self._metrics))
         except Exception as error:
             raise explain(self.spec.document, "doc_to_text", error, first) from error
-
-    def _chosen(self) -> Sequence[int]:
-        total = len(self._documents)
-        if self._options.limit is None:
-            return range(total)
-        return self._options.limit.choose(total, seed=self._options.seed, task=self.spec.task)
 
     def _order(self) -> Sequence[int]:
         options = self._options

@@ -56,7 +56,7 @@ class Columns:
 
     def cluster_of(self, document: Document) -> str | None:
         """Return what the document belongs to; equal texts are one cluster."""
-        value = None if self.cluster is None else _value(document, self.cluster)
+        value = None if self.cluster is None else column_value(document, self.cluster)
         return None if value is None else _label(value)
 
     def facets(self, documents: Sequence[Document], lengths: Sequence[int]) -> list[Mapping[str, str]]:
@@ -67,7 +67,7 @@ class Columns:
         named = (*self.slices, *found[: max(0, room)])
         rows: list[Mapping[str, str]] = []
         for document, length in zip(documents, lengths_told or [""] * len(documents), strict=True):
-            values = ((name, _value(document, name)) for name in named)
+            values = ((name, column_value(document, name)) for name in named)
             labels = {name: _label(value) for name, value in values if value is not None}
             rows.append(labels | ({PROMPT_LENGTH: length} if length else {}))
         return rows
@@ -77,7 +77,8 @@ def _has(document: Document, name: str) -> bool:
     return name in document or _inside(document, name) is not None
 
 
-def _value(document: Document, name: str) -> Any:
+def column_value(document: Document, name: str) -> Any:
+    """Return the value of a column, or of ``outer.inner`` where a column holds columns; None where there is none."""
     return document[name] if name in document else _inside(document, name)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_lmeval.tasks.limits import Limit
+from pytest_lmeval.tasks.sampling import Samples
 
 DEFAULT_SEED = 1234
 
@@ -29,6 +30,7 @@ class PromptOptions:
 class EvaluationOptions:
     """What the command line may change about a task; None leaves the file's own setting.
 
+    ``samples`` choose the documents of the tasks that have one, in place of ``limit``, which is the same for all.
     ``metadata`` is handed to a task's ``custom_dataset`` with the file's own. ``unsafe_code`` is the user's consent
     to run code that the model writes. ``run`` counts the further times that one and the same thing is asked, to see
     how much answers vary: in another order and, where the model samples, with another seed. It is no setting of the
@@ -36,6 +38,7 @@ class EvaluationOptions:
     """
 
     limit: Limit | None = None
+    samples: Samples = field(default_factory=Samples)
     num_fewshot: int | None = None
     generation_kwargs: Mapping[str, Any] = field(default_factory=dict)
     seed: int = DEFAULT_SEED
@@ -44,3 +47,8 @@ class EvaluationOptions:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     unsafe_code: bool = False
     run: int = 0
+
+    def selection(self, task: str) -> str | None:
+        """What chooses the documents of a task, as users wrote it; None where all are asked."""
+        chooses = self.samples.of(task) or self.limit
+        return None if chooses is None else chooses.text

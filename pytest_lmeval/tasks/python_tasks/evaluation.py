@@ -17,6 +17,7 @@ from pytest_lmeval.tasks.python_tasks.metrics import ClassMetrics
 from pytest_lmeval.tasks.python_tasks.opening import open_task
 from pytest_lmeval.tasks.questions import Interview, Question, content_hash
 from pytest_lmeval.tasks.replies import Reply, left_out, response_of, scorable, tokens
+from pytest_lmeval.tasks.sampling import chosen, evenly
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.task_hash import task_hash
 from pytest_lmeval.tasks.templates import explain
@@ -119,6 +120,11 @@ class PythonEvaluation:
         return len(self._by_document())
 
     @property
+    def indices(self) -> Sequence[int]:
+        """Which documents are asked, by their place in the evaluated split, in ascending order."""
+        return list(self._by_document())
+
+    @property
     def settings(self) -> TaskSettings:
         """How the task is run: what a result is comparable by."""
         config = self._task.config
@@ -128,16 +134,21 @@ class PythonEvaluation:
             split="test" if self._task.has_test_docs() else "validation",
             num_fewshot=config.num_fewshot or 0,
             seed=self._options.seed,
-            limit=self._options.limit.text if self._options.limit else None,
+            limit=self._options.selection(self.spec.task),
             output_type="+".join(self.parts),
             generation=dict(self._options.generation_kwargs) or None,
             task_hash=task_hash(self.spec),
             version=None if getattr(self._task, "VERSION", None) is None else str(self._task.VERSION),
         )
 
-    def interviews(self, ids: Iterator[int]) -> Iterator[Interview]:
-        """Yield each document with what is asked about it; its examples are inside the contexts."""
-        for index, instances in self._by_document().items():
+    def interviews(self, ids: Iterator[int], *, most: int | None = None) -> Iterator[Interview]:
+        """Yield each document with what is asked about it; its examples are inside the contexts.
+
+        At most ``most`` documents, spread evenly over those that are asked.
+        """
+        by_document = self._by_document()
+        for index in evenly(list(by_document), len(by_document) if most is None else most):
+            instances = by_document[index]
             document, requests = self._documents[index], Part(self.spec, instances, self._options.seed).requests(ids)
             yield Interview(document, (), self._question(index, instances), tuple(requests))
 
@@ -150,15 +161,12 @@ class PythonEvaluation:
 
     def _built(self) -> Iterator[Any]:
         """Build every document's instances: the examples come from one stream, whichever documents are asked."""
-        total, limit = len(self._documents), self._options.limit
-        chosen = set(
-            range(total) if limit is None else limit.choose(total, seed=self._options.seed, task=self.spec.task)
-        )
+        wanted = set(chosen(self._options, self._documents, self.spec.task))
         draws = bool(self._task.config.num_fewshot)
         for index, document in enumerate(self._documents):
-            if draws or index in chosen:
+            if draws or index in wanted:
                 instances = self._ask(index, document)
-                yield from instances if index in chosen else ()
+                yield from instances if index in wanted else ()
 
     def _ask(self, index: int, document: Any) -> list[Any]:
         task, prompt = self._task, self._options.prompt
