@@ -19,6 +19,7 @@ from pytest_lmeval.options import Arm, Published, Settings
 from pytest_lmeval.progress import Progress
 from pytest_lmeval.reporting import ReportPlugin
 from pytest_lmeval.runner import Runner
+from pytest_lmeval.speed import SpeedPlugin
 from pytest_lmeval.state import BASELINE_ARM, CATALOGUE, PROGRESS, PUBLISHED, RUNNER
 from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.sources import open_sources
@@ -39,8 +40,18 @@ def activate(config: pytest.Config, settings: Settings) -> None:
     _add_task_paths(config, settings)
     _add_baseline(config, settings, progress)
     config.pluginmanager.register(CollectionPlugin(config), "lmeval-collection")
+    if settings.gate.detect is not None:
+        from pytest_lmeval.detection import DetectionPlugin
+
+        config.pluginmanager.register(DetectionPlugin(), "lmeval-detection")
+    if config.getoption("lm_plan"):
+        from pytest_lmeval.planning import PlanPlugin
+
+        config.pluginmanager.register(PlanPlugin(config), "lmeval-plan")
+        return
     config.pluginmanager.register(ReportPlugin(config), "lmeval-report")
     config.pluginmanager.register(UnusedBaselinesPlugin(config), "lmeval-unused-baselines")
+    config.pluginmanager.register(SpeedPlugin(config), "lmeval-speed")
     if config.pluginmanager.hasplugin("xdist"):
         from pytest_lmeval.xdist import SchedulerPlugin
 

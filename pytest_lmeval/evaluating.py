@@ -9,12 +9,13 @@ import pytest
 
 from pytest_lmeval.collection import TaskItem
 from pytest_lmeval.errors import SettingsError
+from pytest_lmeval.gate.detection import Detection
 from pytest_lmeval.judging import add_row, check_baseline_file, check_errors
 from pytest_lmeval.marks import find_task, marked_task, override
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.scores import EvaluationResult
-from pytest_lmeval.state import CATALOGUE, SETTINGS
+from pytest_lmeval.state import CATALOGUE, DETECTION, SETTINGS
 from pytest_lmeval.stopping import watch_of
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.options import EvaluationOptions
@@ -29,7 +30,8 @@ def evaluate_item(item: pytest.Item, runner: Runner) -> TaskResult:
     """Evaluate the task of a benchmark item or of a marked test."""
     if isinstance(item, TaskItem):
         check_baseline_file(item)
-        return _evaluate(item, runner, item.target, item.config.stash[SETTINGS].evaluation, watch_of(item))
+        result = _evaluate(item, runner, item.target, item.config.stash[SETTINGS].evaluation, watch_of(item))
+        return item.config.stash.get(DETECTION, Detection()).told(result)
     marked = marked_task(item)
     if marked is None:
         raise SettingsError('lm_result: this test names no task; mark it with @pytest.mark.lmeval("task")')

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_lmeval.check import Judged
-from pytest_lmeval.errors import UserError
+from pytest_lmeval.errors import SettingsError, UserError
 from pytest_lmeval.fixtures import NO_MODEL, lm, lm_evaluate, lm_result, lm_runner, lm_verdict
 from pytest_lmeval.options import CHANGED, UPDATE_BASELINE, add_options, read_settings
 from pytest_lmeval.state import SETTINGS
@@ -39,7 +39,10 @@ def pytest_load_initial_conftests(args: list[str]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer ``--lm-list`` and ``--lm-preview`` in place of a test run."""
+    """Answer ``--lm-list`` and ``--lm-preview`` in place of a test run; a plan is made in one process."""
+    if config.getoption("lm_plan"):
+        # Both are pytest-xdist's, whose own hook may come before this one or after it.
+        config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []
     wanted, pattern = config.getoption("lm_preview"), config.getoption("lm_list")
     if wanted is None and pattern is None:
         return None
@@ -71,6 +74,11 @@ def pytest_configure(config: pytest.Config) -> None:
             for model in settings.models:
                 resolve_plugin(model)
         config.stash[SETTINGS] = settings
+        if settings.model is None and config.getoption("lm_plan"):
+            raise SettingsError(
+                "--lm-plan: give the model too, as in --lm-model=hf:gpt2. It is not opened, but its baselines and its "
+                "speed are needed. What a task asks, --lm-preview shows without one"
+            )
         if settings.model is not None:
             from pytest_lmeval.activation import activate
 

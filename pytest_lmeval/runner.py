@@ -158,6 +158,7 @@ class Runner:
         started = time.perf_counter()
         # Before the model is loaded: a mistake in the task is reported in a second, not after minutes.
         job.prepare()
+        started += self._opening()
         answers = self.broker.answers(job)
         assert isinstance(job.source, Evaluation)
         with _caused_by(job):
@@ -167,6 +168,7 @@ class Runner:
     def _run_python(self, spec: TaskSpec, options: EvaluationOptions, scope: str) -> TaskResult:
         started = time.perf_counter()
         evaluation = PythonEvaluation(spec, options)
+        started += self._opening()
         jobs = [
             Job(name=spec.task, operation=operation, open=lambda part=part: part, scope=scope)  # type: ignore[misc]
             for operation, part in evaluation.parts.items()
@@ -174,6 +176,12 @@ class Runner:
         answers = {job.operation: self.broker.answers(job) for job in jobs}
         with _caused_by(*jobs):
             return self._named(evaluation.score(answers, seconds=time.perf_counter() - started))
+
+    def _opening(self) -> float:
+        """Open the model if it is not; return the seconds that took, which are not the task's that comes first."""
+        before = time.perf_counter()
+        _ = self.broker
+        return time.perf_counter() - before
 
     def _named(self, result: TaskResult) -> TaskResult:
         """Name the metrics after what this model gives in place of log-likelihoods, if it does."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_lmeval.arms import BaselineArm
     from pytest_lmeval.baselines.published import PublishedScores
     from pytest_lmeval.family import Family
+    from pytest_lmeval.gate.detection import Detection
     from pytest_lmeval.gate.monitor import Monitor
     from pytest_lmeval.options import Settings
     from pytest_lmeval.progress import Progress
@@ -23,6 +24,8 @@ CATALOGUE: pytest.StashKey[Catalogue] = pytest.StashKey()
 RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 FAMILY: pytest.StashKey[Family] = pytest.StashKey()
+# Only where the run chooses documents by what they have to show.
+DETECTION: pytest.StashKey[Detection] = pytest.StashKey()
 
 # Where the run is compared with another model, or with published scores by task.
 BASELINE_ARM: pytest.StashKey[BaselineArm] = pytest.StashKey()

@@ -129,6 +129,11 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
     """Collect the settings of this run. Raises SettingsError or ModelSpecError for values that cannot be used."""
     given = {option.name: _given(config, option, environment) for option in _OPTIONS}
     root = config.rootpath
+    if given["limit"] and given["detect"]:
+        raise SettingsError(
+            f"--lm-limit={given['limit']} and --lm-detect={given['detect']}: both choose how many documents are asked; "
+            "give one of them"
+        )
     # Given and empty is a mistake, as of a CI variable without a value: nothing would be tested, and pass.
     model = ModelSpec.parse(given["model"]) if given["model"] is not None else None
     data_dir = _path(config, given["data-dir"])

@@ -18,7 +18,17 @@ WAYS = {"serial": (), "workers": ("-n", "2"), "without-xdist": ("-p", "no:xdist"
 def _imported() -> None:
     # Pytester forgets the modules that a run in this process imported: each run would import them again.
     # Of numpy the lazy parts too: a compiled module cannot be loaded twice.
-    for name in ("datasets", "jinja2", "numpy.fft", "pytest_lmeval.activation", "pytest_lmeval.evaluating"):
+    for name in (
+        "datasets",
+        # Its pytest plugin imports this at the end of each run.
+        "hypothesis.internal.observability",
+        "jinja2",
+        "numpy.fft",
+        "scipy.special",
+        "pytest_lmeval.activation",
+        "pytest_lmeval.evaluating",
+        "pytest_lmeval.planning",
+    ):
         importlib.import_module(name)
 
 

@@ -44,7 +44,8 @@ KNOWN = {
     "bypass": ("bypass", True),
 }
 
-_DEFAULTS = {
+#: The metrics of a task that lists none, by its output type.
+DEFAULTS = {
     "loglikelihood": ("perplexity", "acc"),
     "loglikelihood_rolling": ("word_perplexity", "byte_perplexity", "bits_per_byte"),
     "multiple_choice": ("acc", "acc_norm"),
@@ -69,7 +70,7 @@ def metrics_of(spec: TaskSpec) -> dict[str, Metric]:
 
     Raises TaskFileError for names and arguments that do not exist, UserError for a package that is missing.
     """
-    entries = spec.metric_list or [{"metric": name} for name in _DEFAULTS[spec.output_type]]
+    entries = spec.metric_list or [{"metric": name} for name in DEFAULTS[spec.output_type]]
     return {m.name: m for m in (_at(spec, place, entry) for place, entry in enumerate(entries))}
 
 
