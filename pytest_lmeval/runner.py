@@ -202,7 +202,8 @@ class Runner:
             evaluation = Evaluation(spec, options)
             monitor = watch(evaluation) if watch is not None and evaluation.scores_singly else None
             if monitor is not None:
-                evaluation.shuffle()
+                if monitor.compares:
+                    evaluation.shuffle()
                 job.watcher = DocumentWatcher(evaluation, monitor, partial(self._named_item, spec.output_type))
             return evaluation
 

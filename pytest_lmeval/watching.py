@@ -19,7 +19,14 @@ AHEAD = 2
 
 
 class Monitor(Protocol):
-    """Is told each document; what it returns as text is why no further one is needed."""
+    """Is told each document; what it returns as text is why no further one is needed.
+
+    ``compares`` says that it infers from the first documents to all, for which they must come in random order.
+    """
+
+    @property
+    def compares(self) -> bool:
+        """Whether documents must be asked in random order."""
 
     def tell(self, item: ItemResult) -> object | None:
         """Take the next document; None where more are needed."""

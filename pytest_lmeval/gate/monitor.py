@@ -129,6 +129,11 @@ class Monitor:
         self._regressed = self._improved = CountBounds.before(watching.total)
 
     @property
+    def compares(self) -> bool:
+        """Whether there is a baseline: else only the first answers are looked at, in any order."""
+        return self._partners is not None
+
+    @property
     def p_value(self) -> float:
         """The smallest p-value so far against "no more documents wrong than with the baseline".
 

@@ -28,7 +28,7 @@ from pytest_lmeval.tasks.order import random_order
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.yaml_loader import TaskDocument
 
-from .making import run, small_task
+from .making import small_task
 
 OPTIONS = EvaluationOptions()
 ROWS = [{"question": f"q{i}", "choices": ["yes", "no", "so"][: 2 + i % 2], "label": i % 2} for i in range(400)]
@@ -51,6 +51,7 @@ class Until:
     """Stops after ``enough`` documents; notes them."""
 
     enough: int = 10**6
+    compares: bool = True
     seen: list[ItemResult] = field(default_factory=list)
 
     def tell(self, item: ItemResult) -> str | None:
@@ -272,8 +273,10 @@ def test_a_failure_because_of_nan_is_no_number_either(tmp_path: Path) -> None:
     assert monitor_for(None, metric_key=None, total=400, alpha=0.01, margin_points=0.0).tell(item) is not None
 
 
-def test_run_without_a_watcher_keeps_the_order_of_the_documents(tmp_path: Path) -> None:
+@pytest.mark.parametrize("watched", [True, False])
+def test_where_nothing_is_compared_the_order_is_that_of_the_documents(tmp_path: Path, watched: bool) -> None:
     backend = FakeBackend(window=10)
-    run(task(tmp_path, rows=ROWS[:20]), backend)
+    watch = (lambda evaluation: Until(compares=False)) if watched else None
+    Runner(lambda: backend).evaluate(task(tmp_path, rows=ROWS[:20]), OPTIONS, watch=watch)
     contexts = [request.context for request in backend.asked if isinstance(request, LoglikelihoodRequest)]
     assert contexts == sorted(contexts, key=lambda context: int(str(context).split()[1][1:]))
