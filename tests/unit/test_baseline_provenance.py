@@ -118,20 +118,26 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
+def asked_anew(folder: Path) -> str | None:
+    # A run asks once; here the repository changes.
+    commit_of.cache_clear()
+    return commit_of(folder)
+
+
 def test_the_commit_is_that_of_the_folder(repository: Path) -> None:
-    assert commit_of(repository) is None
+    assert asked_anew(repository) is None
     git(repository, "init", "-q")
-    assert commit_of(repository) is None
+    assert asked_anew(repository) is None
     git(repository, "commit", "-q", "--allow-empty", "-m", "first")
     (repository / "tests").mkdir()
-    assert commit_of(repository / "tests") == git(repository, "rev-parse", "--short", "HEAD")
+    assert asked_anew(repository / "tests") == git(repository, "rev-parse", "--short", "HEAD")
 
 
 def test_without_git_there_is_no_commit(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(repository, "init", "-q")
     git(repository, "commit", "-q", "--allow-empty", "-m", "first")
     monkeypatch.setenv("PATH", str(repository))
-    assert commit_of(repository) is None
+    assert asked_anew(repository) is None
 
 
 def test_a_git_that_hangs_or_talks_is_no_commit(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,11 +145,11 @@ def test_a_git_that_hangs_or_talks_is_no_commit(repository: Path, monkeypatch: p
     monkeypatch.setenv("PATH", f"{repository}:/usr/bin:/bin")
     script.write_text("#!/bin/sh\necho welcome to git\n")
     script.chmod(0o755)
-    assert commit_of(repository) is None
+    assert asked_anew(repository) is None
     script.write_text("#!/bin/sh\nexec sleep 30\n")
     monkeypatch.setattr("pytest_lmeval.baselines.provenance._GIT_SECONDS", 0.1)
-    assert commit_of(repository) is None
+    assert asked_anew(repository) is None
 
 
 def test_no_folder_no_commit(tmp_path: Path) -> None:
-    assert commit_of(tmp_path / "nowhere") is None
+    assert asked_anew(tmp_path / "nowhere") is None
