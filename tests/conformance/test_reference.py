@@ -31,6 +31,7 @@ from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import EvaluationOptions
 from pytest_lmeval.tasks.sources import builtin_tasks
 from pytest_lmeval.tasks.spec import TaskSpec
+from pytest_lmeval.unanswered import all_answered
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def compared(request: pytest.FixtureRequest, models: Models, shared_dir: Path) -
     source = _Prepared(_evaluation(case, data, documents), [])
     operation = source.evaluation.spec.output_type
     operation = "loglikelihood" if operation == "multiple_choice" else operation
-    answers = Broker(models.backend).answers(Job(name=case.task, operation=operation, open=lambda: source))
+    job = Job(name=case.task, operation=operation, open=lambda: source)
+    answers = all_answered(case.task, Broker(models.backend).answers(job))
     theirs = oracle.run(
         Path(lm_eval.__file__).parent / "tasks" / case.reference,
         data,

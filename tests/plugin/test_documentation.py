@@ -44,10 +44,12 @@ FORMAT = (Path(__file__).parents[2] / "docs" / "task-format.md").read_text(encod
 
 
 def test_the_format_lists_every_key_and_no_other() -> None:
+    from pytest_lmeval.gate.layers import SETTING_KEYS
+    from pytest_lmeval.gate.policy import COLUMN_KEYS
     from pytest_lmeval.schema import descriptions as texts
 
-    keys = {*texts.TASK, *texts.OTHER, *texts.FEWSHOT, *texts.GROUP, *texts.AGGREGATE, "compare", "models"}
-    keys |= {"metric", "aggregation", "higher_is_better", "hf_evaluate"}
+    keys = {*texts.TASK, *texts.OTHER, *texts.FEWSHOT, *texts.GROUP, *texts.AGGREGATE}
+    keys |= {*SETTING_KEYS, *COLUMN_KEYS, "models", "metric", "aggregation", "higher_is_better", "hf_evaluate"}
     listed = {key for row in _first_columns(("key", "key of")) for key in re.findall(r"`(\w+)`", row)}
     assert listed - {"acc"} == keys - {"metric_list", "gate", *DEAD}
     assert all(f"`{key}`" in FORMAT for key in ("metric_list", "gate", *DEAD, *texts.GENERATION))
