@@ -138,7 +138,8 @@ class Plan:
     def _seen(self, row: PlanRow, target: TaskSpec | Group, compared: int) -> PlanRow:
         """Add what the target's gate sees in the documents that are compared."""
         policy = self._gates.policy(target)
-        self._gates.read(target)  # one that cannot be used is an error of the run
+        if policy.settings.mode is not Mode.OFF and not self._settings.baseline.update:
+            self._gates.read(target)  # one that cannot be used is an error of the run
         if not self._gates.decides(target) or policy.settings.mode is Mode.OFF:
             return row
         if not is_mean_of_documents(target):

@@ -99,6 +99,9 @@ def test_a_baseline_that_is_no_baseline_is_a_problem(project: Project) -> None:
     run = project.run(MODEL, PLAN)
     assert run.ret == pytest.ExitCode.TESTS_FAILED
     assert "rivers.json" in text_of(run)
+    # Where it would be replaced, or is not compared with, it is none.
+    assert project.run(MODEL, PLAN, "--lm-update-baseline").ret == pytest.ExitCode.OK
+    assert project.run(MODEL, PLAN, "--lm-gate=off").ret == pytest.ExitCode.OK
 
 
 def test_a_file_that_cannot_be_read_stops_the_plan_as_it_stops_a_run(project: Project) -> None:
