@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from pytest_lmeval.gate.statistics.binary import mcnemar
+from pytest_lmeval.gate.statistics.binary import mcnemar, mid_p, tango_interval
 from pytest_lmeval.gate.statistics.combining import largest_drop, pooled_binary, stratified
 from pytest_lmeval.gate.statistics.continuous import paired_t
 
@@ -60,7 +60,10 @@ def test_a_change_in_a_task_that_weighs_little() -> None:
     found = stratified([mcnemar(0, 0, 10, alpha=0.05), mcnemar(1, 0, 1000, alpha=0.05)], [1, 1], alpha=0.05)
     assert found.difference == pytest.approx(-0.0005)
     assert found.low < found.difference < found.high
-    assert found.p_worse > 0.05
+    # Its one change is worth less than the mean moved: as many changes as that takes, all for the worse.
+    size = 1 / (0.25 / 10 + 0.25 / 1000)
+    assert found.p_worse == pytest.approx(mid_p(0.0005 * size, 0), abs=1e-12)
+    assert found.lower == pytest.approx(tango_interval(0.0005 * size, 0, size, 0.9)[0], abs=1e-12)
 
 
 def test_means_are_combined_with_their_variances() -> None:

@@ -166,6 +166,21 @@ def test_medians() -> None:
     assert flipped.p_better == found.p_worse
 
 
+def test_bounds_hold_a_difference_that_resamples_miss() -> None:
+    """The largest of many values is not in every resample, and no resample has a larger one."""
+
+    def largest(values: Array) -> Array:
+        return np.asarray(values.max(axis=-1))
+
+    then = np.arange(40.0)
+    now = then.copy()
+    now[-1] = 1000.0
+    found = bootstrap_of_items(now, then, largest, alpha=0.05, seed=1)
+    assert found.difference == found.high == 961
+    falling = bootstrap_of_items(then, now, largest, alpha=0.7, seed=1)
+    assert falling.lower == falling.difference == -961
+
+
 def test_shapes_that_do_not_agree() -> None:
     with pytest.raises(ValueError, match="one shape"):
         paired_bootstrap(np.ones((3, 2)), np.ones((4, 2)), mean, alpha=0.05, seed=1)
