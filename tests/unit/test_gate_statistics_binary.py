@@ -106,6 +106,12 @@ def test_tango_of_a_constrained_optimum_by_search() -> None:
     assert tango_z(b, c, n, d) == pytest.approx(z, abs=1e-4)
 
 
+def test_a_hypothesis_without_chance_is_infinitely_far() -> None:
+    assert tango_z(3, 2, 10, -1.0) == math.inf
+    assert tango_z(3, 2, 10, 1.0) == -math.inf
+    assert tango_z(10, 0, 10, -1.0) == 0
+
+
 def test_no_documents_conclude_nothing() -> None:
     found = mcnemar(0, 0, 0, alpha=0.05)
     assert (found.p_worse, found.p_better, found.lower, found.low, found.high) == (1, 1, -1, -1, 1)
