@@ -82,8 +82,12 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
 def check_errors(item: pytest.Item, result: TaskResult) -> None:
     """Raise BackendError, and show the result as an error, of a broken model or where too much was not answered."""
     stop = stop_of(item, result.task)
+    told: str | None
     if stop is not None and stop.kind is StopKind.BROKEN:
-        told: str | None = f"{result.task}: stopped {stop}"
+        told = f"{result.task}: stopped {stop}"
+    elif result.stopped is not None and result.members:
+        # Nothing else stops a task of a group that is asked for, and of a part of its documents the group says nothing.
+        told = f"{result.task}: not measured, for its tasks were stopped. {result.stopped}"
     else:
         told = too_many_errors(result, _policy(item).settings.max_error_rate)
     if told is not None:

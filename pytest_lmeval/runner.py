@@ -234,7 +234,7 @@ def _stopped(job: Job) -> str | None:
 
 def _first_stopped(leaves: Sequence[TaskResult]) -> str | None:
     """Say of a group which of its leaves were not asked all."""
-    stopped = [f"{leaf.task} {leaf.stopped}" for leaf in leaves if leaf.stopped is not None]
+    stopped = [f"{leaf.task}: {leaf.stopped}" for leaf in leaves if leaf.stopped is not None]
     more = f" (and {len(stopped) - 1} more of its tasks)" if len(stopped) > 1 else ""
     return f"{stopped[0]}{more}" if stopped else None
 

@@ -16,6 +16,7 @@ from pytest_lmeval.gate.settings import Rules
 from pytest_lmeval.gate.statistics.binary import tango_z
 from pytest_lmeval.state import FAMILY, MONITORS, SETTINGS
 from pytest_lmeval.tasks.evaluation import Evaluation
+from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.watching import Watch
 
 
@@ -53,20 +54,26 @@ def _monitor(item: TaskItem, evaluation: Evaluation) -> Monitor:
     # Against other questions nothing is evidence: what differs is told by the verdict, which needs all documents.
     baseline = _comparable(baseline_of(item, evaluation.spec), evaluation) if is_compared(item) else None
     margin = _points(rules, baseline)
-    family = item.config.stash.get(FAMILY, Family())
-    # A task of a group is asked to its end: the group decides, and by all of it.
-    decides = evaluation.spec.task not in family.leaf_of
+    alone = not _in_group(item, evaluation.spec.task)
+    # A task of a group is asked to its end unless the model is broken: the group decides, and by all of it.
     return monitor_for(
         baseline,
         metric_key=None if baseline is None else baseline.main_metric,
         total=evaluation.selected,
         alpha=rules.alpha,
         margin_points=margin,
-        family_size=family.size,
-        settled=_settled(rules, margin) if run.gate.sequential and decides else None,
+        family_size=item.config.stash.get(FAMILY, Family()).size,
+        settled=_settled(rules, margin) if run.gate.sequential and alone else None,
         has_stops=bool((evaluation.settings.generation or {}).get("until")),
-        for_harm=run.gate.early_stop and decides,
+        for_harm=run.gate.early_stop and alone,
+        for_broken=run.gate.early_stop,
     )
+
+
+def _in_group(item: pytest.Item, task: str) -> bool:
+    """Whether the run has a group of the task, which is judged by all of it."""
+    groups = [other.target for other in item.session.items if isinstance(other, TaskItem)]
+    return any(leaf.task == task for group in groups if isinstance(group, Group) for leaf in group.leaves())
 
 
 def _comparable(baseline: Baseline | None, evaluation: Evaluation) -> Baseline | None:

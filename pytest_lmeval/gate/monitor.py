@@ -60,8 +60,8 @@ class Watching:
 
     ``alpha`` is the rate of false alarms of the whole run, ``family_size`` the number of tests that share it.
     ``margin`` is in points: a smaller drop stops nothing, however certain. ``settled`` is None where a pass stops
-    nothing, ``for_harm`` False where harm and a broken model stop nothing. ``has_stops`` says that the task has stop
-    strings.
+    nothing, ``for_harm`` False where harm stops nothing, ``for_broken`` False where a broken model does not either.
+    ``has_stops`` says that the task has stop strings.
     """
 
     judging: Judging
@@ -72,6 +72,7 @@ class Watching:
     settled: Settled | None = None
     has_stops: bool = False
     for_harm: bool = True
+    for_broken: bool = True
 
     @property
     def threshold(self) -> float:
@@ -90,6 +91,7 @@ def monitor_for(
     settled: Settled | None = None,
     has_stops: bool = False,
     for_harm: bool = True,
+    for_broken: bool = True,
 ) -> Monitor:
     """Make the monitor of a task of ``total`` documents.
 
@@ -107,6 +109,7 @@ def monitor_for(
         settled=settled if metric is not None else None,
         has_stops=has_stops,
         for_harm=for_harm,
+        for_broken=for_broken,
     )
     return Monitor(watching, baseline)
 
@@ -151,9 +154,11 @@ class Monitor:
         if len(self._first) < FIRST:
             self._first.append(observed)
         self._compare(observed, item.cluster)
-        if self._watching.for_harm:
-            self._look_for_harm()
-        if self.stop is None and self._passes():
+        if (reason := self._broken()) is not None:
+            self._end(StopKind.BROKEN, reason)
+        elif (reason := self._harm()) is not None:
+            self._end(StopKind.WORSE, reason)
+        elif self._passes():
             self._end(StopKind.SETTLED, _settled_text(self._watching.total - self._asked))
         return self.stop
 
@@ -173,16 +178,16 @@ class Monitor:
             if now.degenerate() and not then.degenerate():
                 self._now.append(now)
 
-    def _look_for_harm(self) -> None:
-        reason = broken(self._first, has_stops=self._watching.has_stops) if self._asked <= FIRST else None
-        if reason is not None:
-            self._end(StopKind.BROKEN, reason)
-        elif (reason := self._harm()) is not None:
-            self._end(StopKind.WORSE, reason)
+    def _broken(self) -> str | None:
+        if not self._watching.for_broken or self._asked > FIRST:
+            return None
+        return broken(self._first, has_stops=self._watching.has_stops)
 
     def _harm(self) -> str | None:
         """Say what has got worse, None where nothing certainly has, or less than counts."""
         accuracy, degenerate = self._accuracy, self._degenerate
+        if not self._watching.for_harm:
+            return None
         if self._certain(accuracy, self._watching.margin):
             return (
                 f"{accuracy.worse:,} documents that the baseline has right are wrong now and {accuracy.better:,} the "

@@ -79,6 +79,22 @@ def test_the_other_tasks_are_asked_as_ever(project: Project) -> None:
     assert rows["seas"]["n"] == 300
 
 
+def test_a_broken_model_stops_the_tasks_of_a_group_too(project: Project) -> None:
+    project.group((200, 200))
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=3)
+    project.asked()
+    project.run("--lm-model=pupil,broken=true").assert_outcomes(errors=3)
+    assert len(questions(project)) <= 2 * 64
+
+
+def test_a_worse_model_is_asked_all_of_a_group(project: Project) -> None:
+    project.group((200, 200))
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=3)
+    project.asked()
+    project.run("--lm-model=pupil,knows=50").assert_outcomes(passed=2, failed=1)
+    assert len(questions(project)) == 400
+
+
 @pytest.mark.parametrize("gate", ["", "gate: {acc: 0.0}\n"], ids=["no gate", "threshold"])
 def test_a_broken_model_is_an_error_without_a_baseline(project: Project, gate: str) -> None:
     project.choice_task("rivers", NUMBERS, extra=gate)

@@ -137,7 +137,7 @@ def test_a_group_says_which_of_its_tasks_was_stopped(tmp_path: Path) -> None:
     group = Group(spec=parse_group(TaskDocument(tmp_path / "g.yaml", data)), members=tuple(leaves))
     monitors = {"a": Until(), "b": Until(7), "c": Until(9)}
     result = Runner(FakeBackend).evaluate_group(group, OPTIONS, watch=lambda evaluation: monitors[evaluation.spec.task])
-    assert result.stopped == "b after 7 documents (and 1 more of its tasks)"
+    assert result.stopped == "b: after 7 documents (and 1 more of its tasks)"
     assert Runner(FakeBackend).evaluate_group(group, OPTIONS).stopped is None
 
 
