@@ -17,7 +17,7 @@ from pytest_lmeval.gate.statistics.binary import tango_z
 from pytest_lmeval.state import FAMILY, MONITORS, SETTINGS
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.groups import Group
-from pytest_lmeval.watching import Watch
+from pytest_lmeval.watching import FIRST_DOCUMENTS, Watch
 
 
 def watch_of(item: TaskItem) -> Watch | None:
@@ -54,8 +54,9 @@ def _monitor(item: TaskItem, evaluation: Evaluation) -> Monitor:
     # Against other questions nothing is evidence: what differs is told by the verdict, which needs all documents.
     baseline = _comparable(baseline_of(item, evaluation.spec), evaluation) if is_compared(item) else None
     margin = _points(rules, baseline)
-    alone = not _in_group(item, evaluation.spec.task)
-    # A task of a group is asked to its end unless the model is broken: the group decides, and by all of it.
+    # A task of a group is asked to its end unless the model is broken: the group decides, and by all of it. So is one
+    # that is so small that all of it is asked at once: little would be saved, and much not be known.
+    may_end = evaluation.selected > FIRST_DOCUMENTS and not _in_group(item, evaluation.spec.task)
     return monitor_for(
         baseline,
         metric_key=None if baseline is None else baseline.main_metric,
@@ -63,9 +64,9 @@ def _monitor(item: TaskItem, evaluation: Evaluation) -> Monitor:
         alpha=rules.alpha,
         margin_points=margin,
         family_size=item.config.stash.get(FAMILY, Family()).size,
-        settled=_settled(rules, margin) if run.gate.sequential and alone else None,
+        settled=_settled(rules, margin) if run.gate.sequential and may_end else None,
         has_stops=bool((evaluation.settings.generation or {}).get("until")),
-        for_harm=run.gate.early_stop and alone,
+        for_harm=run.gate.early_stop and may_end,
         for_broken=run.gate.early_stop,
     )
 

@@ -43,6 +43,16 @@ def test_an_equal_model_is_asked_everything(project: Project) -> None:
     assert project.report()["results"][0]["n"] == 400
 
 
+def test_a_small_task_is_asked_to_its_end(project: Project) -> None:
+    project.choice_task("rivers", range(64))
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=1)
+    project.asked()
+    project.run("--lm-model=pupil,knows=0").assert_outcomes(failed=1)
+    assert len(questions(project)) == 64
+    project.run("--lm-model=pupil,knows=0", "--lm-report=json:report.json")
+    assert project.report()["results"][0]["n"] == 64
+
+
 def test_early_stopping_can_be_left_out(project: Project) -> None:
     record(project)
     project.run("--lm-model=pupil:m,knows=0", "--lm-early-stop=false").assert_outcomes(failed=1)
