@@ -229,3 +229,11 @@ def test_the_order_of_the_pairs_makes_no_difference() -> None:
     # The same document in two tasks of a group.
     twice = [generated(1, "a b", "a c"), generated(1, "a b", "d", flaw=Flaw.EMPTY, document_hash="f" * 64)]
     assert accounted(twice) == accounted(twice[::-1])
+
+
+def test_margins_that_tie_have_no_least_sure_quarter() -> None:
+    pairs = [
+        *(chosen(at, 0, 1 + at % 3, old_margin=1.0, margin=-1.0) for at in range(13)),
+        *(chosen(at, 0, 0, old_margin=1.0, margin=1.0) for at in range(13, 40)),
+    ]
+    assert "least sure" not in cause(pairs)

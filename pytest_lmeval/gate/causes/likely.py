@@ -172,8 +172,12 @@ def _close_calls(facts: Facts) -> str | None:
     lost, kept = _margins(facts.lost), _margins(facts.kept)
     if len(lost) < _FEWEST_MARGINS or len(lost) < len(facts.lost):
         return None
-    least_sure = sorted([*lost, *kept])[: (len(lost) + len(kept)) // 4]
-    near = sum(margin <= least_sure[-1] for margin in lost) if least_sure else 0
+    ordered = sorted([*lost, *kept])
+    quarter = len(ordered) // 4
+    # Where margins tie across the border there is no such quarter.
+    if not quarter or ordered[quarter - 1] == ordered[quarter]:
+        return None
+    near = sum(margin <= ordered[quarter - 1] for margin in lost)
     if near < _NEARLY_ALL * len(lost):
         return None
     return (
