@@ -14,13 +14,14 @@ from pytest_lmeval.gate.chance import chance_level
 from pytest_lmeval.gate.changes import Change, changes
 from pytest_lmeval.gate.decision import Decision, bound_level, decide
 from pytest_lmeval.gate.evidence import Evidence, Levels
+from pytest_lmeval.gate.floor import too_many_flips
 from pytest_lmeval.gate.margin import Unit
 from pytest_lmeval.gate.measuring import metric_evidence, seed_of
 from pytest_lmeval.gate.monitor import Stop
 from pytest_lmeval.gate.numbers import is_fraction
 from pytest_lmeval.gate.pairing import Pair, pair_items
 from pytest_lmeval.gate.policy import GateSyntaxError, ModelPolicy
-from pytest_lmeval.gate.settings import Rules
+from pytest_lmeval.gate.settings import Consequence, Rules
 from pytest_lmeval.gate.statistics.margins import Drift, drift
 from pytest_lmeval.gate.thresholds import find_metric
 from pytest_lmeval.results import MetricValue, TaskResult
@@ -35,7 +36,8 @@ class Comparison:
 
     ``paired`` documents were compared of ``n_now`` asked and ``n_then`` recorded. ``decisions`` are on the gated
     metrics, ``shown`` the evidence on the others. ``regressed`` and ``improved`` are the indices (in this run) of the
-    documents that the main metric now calls wrong, or right, and did not before. ``uncompared`` are metrics for which
+    documents that the main metric now calls wrong, or right, and did not before. ``restless`` says that more flipped
+    than between two runs of the same model. ``uncompared`` are metrics for which
     no comparison is possible. ``gained`` tells that the run has documents or metrics which the baseline lacks.
     ``identical``: every answer is the same, but for rounding. ``notes`` are other differences, for people. ``chance``
     is the rate of guessing where the baseline does no better.
@@ -49,6 +51,7 @@ class Comparison:
     decisions: tuple[Decision, ...] = ()
     shown: tuple[Evidence, ...] = ()
     drift: Drift | None = None
+    restless: str | None = None
     regressed: tuple[int, ...] = ()
     improved: tuple[int, ...] = ()
     uncompared: tuple[str, ...] = ()
@@ -131,6 +134,7 @@ def compare(result: TaskResult, baseline: Baseline, policy: ModelPolicy, context
         ),
         shown=tuple(evidence for key, evidence in measured.items() if key not in gated),
         drift=moved,
+        restless=_restless(measured.get(main.key), baseline, policy.settings, context),
         regressed=_flips(pairing.pairs, main, then=1.0, now=0.0) if measured else (),
         improved=_flips(pairing.pairs, main, then=0.0, now=1.0) if measured else (),
         uncompared=tuple(metric.key for metric in result.metrics if metric.key not in measured),
@@ -226,6 +230,13 @@ def margins_moved(
         seed=seed_of(result.task, "margin"),
         floor_mean=baseline.noise.margin_mean if baseline.noise else None,
     )
+
+
+def _restless(evidence: Evidence | None, baseline: Baseline, rules: Rules, context: Context) -> str | None:
+    """Only where nothing may change does it matter that more flips than by chance."""
+    if evidence is None or rules.on_drift is not Consequence.FAIL:
+        return None
+    return too_many_flips(evidence, baseline.noise, alpha=rules.alpha / context.family)
 
 
 def _same(pair: Pair) -> bool:

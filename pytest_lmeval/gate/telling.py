@@ -167,18 +167,23 @@ def _enough(decision: Decision) -> str:
 
 
 def drift_told(comparison: Comparison) -> str:
-    """Tell that the margins moved, although the scores show nothing."""
+    """Tell that the margins moved, or too many documents changed sides, although the scores show nothing."""
+    if comparison.drift is None or not comparison.drift.moved:
+        return f"the scores show no harm, but {comparison.restless}"
     return f"the scores show no harm, but the log-probabilities behind the answers moved. {_margins(comparison)}"
 
 
 def drift_beside(comparison: Comparison) -> str:
     """Tell that the margins moved as well, where the scores have told already."""
+    if comparison.drift is None or not comparison.drift.moved:
+        return f"{comparison.restless}"
     return f"the log-probabilities behind the answers moved, too. {_margins(comparison)}"
 
 
 def _margins(comparison: Comparison) -> str:
     assert comparison.drift is not None
-    return " ".join(comparison.drift.reasons).rstrip(".")
+    told = " ".join(comparison.drift.reasons).rstrip(".")
+    return f"{told}; {comparison.restless}" if comparison.restless else told
 
 
 def notes_told(comparison: Comparison) -> Iterator[str]:

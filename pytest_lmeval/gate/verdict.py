@@ -194,10 +194,11 @@ def compared_verdict(comparison: Comparison, policy: ModelPolicy) -> Verdict:
     worst = decisions[0]
     reasons = [decision_told(decision, comparison) for decision in decisions]
     failed = any(decision.failed for decision in decisions)
-    drifted = comparison.drift is not None and comparison.drift.moved and policy.settings.on_drift
-    if comparison.drift is not None and drifted in (Consequence.WARN, Consequence.FAIL):
-        if not failed:
-            fails = drifted is Consequence.FAIL
+    moved = comparison.restless is not None or (comparison.drift is not None and comparison.drift.moved)
+    if moved and policy.settings.on_drift in (Consequence.WARN, Consequence.FAIL):
+        fails = policy.settings.on_drift is Consequence.FAIL
+        # What is better for certain is not in doubt because it is different, unless nothing may be.
+        if not failed and (fails or worst.outcome is not Outcome.IMPROVED):
             reasons = [drift_told(comparison), *reasons, *notes_told(comparison)]
             return Verdict(status=Status.DRIFT, passed=not fails, reasons=tuple(reasons))
         reasons.append(drift_beside(comparison))

@@ -81,7 +81,8 @@ def test_only_what_runs_and_is_compared_is_asked(project: Project) -> None:
                     item.add_marker(pytest.mark.skip(reason="not today"))
         """.replace("\n        ", "\n"),
     )
-    result = project.run(*PAIR, "--deselect", ALL_ITEMS[0], "-k", "sums or rivers or lakes or streams")
+    chosen = ("--deselect", ALL_ITEMS[0], "-k", "sums or rivers or lakes or streams")
+    result = project.run(*PAIR, *chosen, "--lm-on-inconclusive=fail")
     result.assert_outcomes(failed=1, passed=1, skipped=1, deselected=3)
     texts = Counter(asked.text for asked in project.asked() if "|" in asked.text)
     assert {text: count for text, count in texts.items() if "lakes" in text} == dict.fromkeys(
@@ -99,7 +100,8 @@ def test_nothing_is_asked_to_collect(project: Project) -> None:
 
 def test_of_a_group_alone_the_tasks_are_asked(project: Project) -> None:
     project.group()
-    result = project.run(*PAIR, "--lm-report=json:report.json", "--deselect", ALL_ITEMS[2], "--deselect", ALL_ITEMS[3])
+    alone = ("--deselect", ALL_ITEMS[2], "--deselect", ALL_ITEMS[3])
+    result = project.run(*PAIR, "--lm-report=json:report.json", *alone, "--lm-on-inconclusive=fail")
     result.assert_outcomes(failed=1)
     (row,) = project.report()["results"]
     assert (row["task"], row["baseline"], row["value"]) == ("waters", 1.0, 0.75)

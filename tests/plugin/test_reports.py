@@ -22,6 +22,9 @@ ROW_KEYS = {
         "metrics",
         "warnings",
         "alias",
+        "findings",
+        "notes",
+        "errors",
     ),
 }
 
@@ -45,7 +48,7 @@ def test_worst_first(project: Project, run: Run) -> None:
             "task *n *metric *value *verdict",
             "sums *ERROR",
             "rivers *20 *acc *0.2000 ± 0.0918 *BELOW",
-            "1 below-threshold, 3 no-baseline, 1 error *28 documents*tokens*",
+            "1 error, 1 below-threshold, 3 no-baseline *28 documents*tokens*",
         ]
     )
 
@@ -70,7 +73,7 @@ def test_what_passes_without_a_baseline_says_how_to_record_one(project: Project,
     run("--lm-model=pupil,knows=4").stdout.fnmatch_lines(["5 no-baseline  *documents*", hint], consecutive=True)
     recorded = run("--lm-model=pupil,knows=4", "--lm-update-baseline")
     assert "to compare with" not in text_of(recorded)
-    better = run("--lm-model=pupil,knows=5", "-k", "rivers")
+    better = run("--lm-model=pupil,knows=10", "-k", "rivers")
     better.stdout.fnmatch_lines(["1 task is better than its baseline: --lm-update-baseline keeps the gain"])
     # Syrupy's own summary must not call a passing task's baseline failed.
     better.stdout.fnmatch_lines(["1 snapshot passed."])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.baselines.format import dumps, from_result, loads
-from pytest_lmeval.baselines.record import Baseline
+from pytest_lmeval.baselines.record import Baseline, Noise
 from pytest_lmeval.gate.comparison import Comparison, Context, compare
 from pytest_lmeval.gate.decision import Outcome
 from pytest_lmeval.gate.evidence import Evidence
@@ -381,3 +381,35 @@ def test_what_answered_is_named_and_counts_where_the_same_was_to_be_asked() -> N
     assert (chosen.changed, chosen.notes) == ((), ("backend hf -> vllm", "torch 2 -> 3"))
     other = {**then, "details": {"tokenizer_sha256": "2" * 64}}
     assert changed(against(other, chosen=True)) == ["tokenizer (11111111… -> 22222222…)"]
+
+
+# Noise
+
+
+@pytest.mark.parametrize(
+    ("flips", "gate", "told"),
+    [
+        (1, {"preset": "lossless"}, False),
+        (12, {"preset": "lossless"}, True),
+        # Where something may change, it may change more than by chance.
+        (12, {}, False),
+    ],
+)
+def test_more_flips_than_noise_are_told_where_nothing_may_change(
+    flips: int, gate: dict[str, object], told: bool
+) -> None:
+    right = outcomes(4, 400)
+    then = [replace(item(i, r), margin=None) for i, r in enumerate(right)]
+    # As many to the better as to the worse: no accuracy shows it.
+    lost, won = [[i for i, r in enumerate(right) if r is side][:flips] for side in (True, False)]
+    now = [replace(i, scores={"acc": 1 - i.scores["acc"]}) if i.index in {*lost, *won} else i for i in then]
+    noise = Noise(n=400, scores=(0.5, 0.5), flips=(1,), margin_mean=None, margin_p95=None)
+    baseline = replace(recorded(task(then)), noise=noise)
+    policy = parse_gate(gate).for_model("demo")
+    comparison = compare(task(now), baseline, policy, Context())
+    assert (comparison.restless is not None) == told
+    verdict = compared_verdict(comparison, policy)
+    assert verdict.passed != told
+    assert (verdict.status.value == "drift") == told
+    if told:
+        assert "24 of 400 documents changed sides, and no more than 1." in verdict.reasons[0]
