@@ -52,10 +52,14 @@ def stored_path(item: TaskItem, target: TaskSpec | Group | None = None) -> Path:
 
 
 def has_baseline(item: TaskItem) -> bool:
-    """Whether there is something to compare the item with; nothing is read, and no model is asked."""
+    """Whether there is something to compare the item with; nothing is read, and no model is asked.
+
+    A group is compared by the files of its tasks, not by its own.
+    """
     match item.config.stash[SETTINGS].baseline.against:
         case Stored():
-            return stored_path(item).exists()
+            parts = item.target.leaves() if isinstance(item.target, Group) else (item.target,)
+            return all(stored_path(item, part).exists() for part in parts)
         case Published():
             return item.task_name in item.config.stash[PUBLISHED]
         case Arm():

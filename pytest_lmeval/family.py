@@ -25,19 +25,20 @@ def family_of(items: Sequence[pytest.Item], has_baseline: Callable[[TaskItem], b
     """Count the tests of the collected items: the same in every process of a run, whatever runs where.
 
     A task that is in a group with an aggregate in this run is tested with its group, unless its own file has a gate.
+    A group that cannot decide, because it compares nothing or one of its tasks has no baseline, decides for none.
     """
     tasks = [item for item in items if isinstance(item, TaskItem) and item.get_closest_marker("skip") is None]
-    leaf_of = dict(_leaves(tasks))
+    leaf_of = dict(_leaves(tasks, has_baseline))
     tested = [item for item in tasks if item.task_name not in leaf_of and has_baseline(item)]
     sizes = [_tests(item) for item in tested]
     together = 1 if sum(size > 0 for size in sizes) > 1 else 0
     return Family(size=max(1, sum(sizes) + together), leaf_of=MappingProxyType(leaf_of))
 
 
-def _leaves(tasks: Sequence[TaskItem]) -> Iterator[tuple[str, str]]:
+def _leaves(tasks: Sequence[TaskItem], has_baseline: Callable[[TaskItem], bool]) -> Iterator[tuple[str, str]]:
     marked = {item.task_name for item in tasks if policy_of(item).marked}
     for item in tasks:
-        if isinstance(item.target, Group):
+        if isinstance(item.target, Group) and _tests(item) and has_baseline(item):
             inner = [leaf.task for leaf in item.target.leaves()]
             inner += [group.spec.group for group in item.target.groups() if group is not item.target]
             yield from ((task, item.task_name) for task in inner if task not in marked)

@@ -71,7 +71,13 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
         raise
     add_row(item, result, verdict)
     verbosity = item.config.get_verbosity()
-    text = explain(verdict, result, command=command_line(item.config), verbosity=max(0, verbosity))
+    text = explain(
+        verdict,
+        result,
+        command=command_line(item.config),
+        verbosity=max(0, verbosity),
+        recordable=isinstance(item, TaskItem) and is_stored(item),
+    )
     if verdict.is_error:
         raise (BackendError if verdict.status is Status.ERROR else BaselineError)(text)
     if verdict.passed and verbosity > 0 and isinstance(item, TaskItem):

@@ -13,7 +13,7 @@ from pytest_lmeval.baseline_sources import against
 from pytest_lmeval.gate.suite import SuiteVerdict, judge_suite
 from pytest_lmeval.judging import environment
 from pytest_lmeval.model_facts import ModelFacts, told
-from pytest_lmeval.options import ReportTarget, Settings, SuiteTest
+from pytest_lmeval.options import ReportTarget, Settings, Stored, SuiteTest
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.report.terminal import format_hints, format_suite, format_table, format_warnings
@@ -89,7 +89,7 @@ class ReportPlugin:
                 terminalreporter.write_line(sentence, **markup)
         for warning in format_warnings(self._rows, unicode=unicode):
             terminalreporter.write_line(warning, yellow=True)
-        for hint in format_hints(self._rows):
+        for hint in format_hints(self._rows, recordable=isinstance(self._settings.baseline.against, Stored)):
             terminalreporter.write_line(hint, yellow=True)
 
     @pytest.hookimpl(tryfirst=True)

@@ -27,26 +27,45 @@ _ACCEPTABLE = {
 _WORSE = (Status.REGRESSED, Status.INCONCLUSIVE)
 
 
-def explain(verdict: Verdict, result: TaskResult, *, command: Sequence[str] = ("pytest",), verbosity: int = 0) -> str:
-    """Explain a verdict to a person. ``command`` are the words that made this run; what to type next repeats it."""
+def explain(
+    verdict: Verdict,
+    result: TaskResult,
+    *,
+    command: Sequence[str] = ("pytest",),
+    verbosity: int = 0,
+    recordable: bool = True,
+) -> str:
+    """Explain a verdict to a person. ``command`` are the words that made this run; what to type next repeats it.
+
+    ``recordable`` is False where the baseline is no file that a run writes, so that nothing can be accepted.
+    """
     lines = [f"{result.task}: {_headline(verdict)}"]
     lines += [f"  {reason}" for reason in verdict.reasons[1:]]
     # Numbers of incomparable runs invite a comparison that means nothing.
     if verdict.status is not Status.INCOMPARABLE:
         lines += _numbers(verdict, result)
         lines += _causes(verdict, result, verbosity)
-    lines += _next(verdict, result, command, verbosity)
+    lines += _next(verdict, result, command, verbosity, recordable=recordable)
     return "\n".join(lines)
 
 
-def accept_command(command: Sequence[str], task: str, *, lower: bool = False) -> str:
-    """Spell the command that makes this task's result the baseline, quoted for a shell."""
-    words = [*_for_task(command, task), "--lm-update-baseline"]
+def accept_command(command: Sequence[str], task: str, leaves: Sequence[str] = (), *, lower: bool = False) -> str:
+    """Spell the command that makes this task's result the baseline, quoted for a shell.
+
+    A group is compared by the files of its ``leaves``: these are what has to be recorded.
+    """
+    words = [*_for_task(command, task, leaves), "--lm-update-baseline"]
     return shlex.join([*words, "--lm-accept-regression"] if lower else words)
 
 
-def _for_task(command: Sequence[str], task: str) -> list[str]:
-    return [*command, "-k", task.replace("::", ".")]
+def _for_task(command: Sequence[str], task: str, leaves: Sequence[str] = ()) -> list[str]:
+    selected: list[str] = []
+    for name in (task, *leaves):
+        # -k looks for a part of a name: what holds a name that is there already is selected with it.
+        item = name.replace("::", ".")
+        if not any(other.lower() in item.lower() for other in selected):
+            selected.append(item)
+    return [*command, "-k", " or ".join(selected)]
 
 
 def _headline(verdict: Verdict) -> str:
@@ -127,15 +146,18 @@ def _is_news(verdict: Verdict) -> bool:
     return not verdict.passed or any(warnings_of(verdict))
 
 
-def _next(verdict: Verdict, result: TaskResult, command: Sequence[str], verbosity: int) -> Iterator[str]:
+def _next(
+    verdict: Verdict, result: TaskResult, command: Sequence[str], verbosity: int, *, recordable: bool
+) -> Iterator[str]:
     """What to type: to look further, and to accept what is seen."""
+    leaves = [leaf.task for leaf in result.leaves]
     if verdict.status is Status.INCOMPARABLE:
         yield from ("", "see what is asked with:", f"  pytest --lm-preview={shlex.quote(result.task)}")
     elif verdict.status in (*_WORSE, Status.DRIFT, Status.BELOW_THRESHOLD) and verbosity < 2:
-        yield from ("", "look further with:", f"  {shlex.join([*_for_task(command, result.task), '-vv'])}")
-    if verdict.status in _ACCEPTABLE:
+        yield from ("", "look further with:", f"  {shlex.join([*_for_task(command, result.task, leaves), '-vv'])}")
+    if verdict.status in _ACCEPTABLE and recordable:
         lower = bool(verdict.lowered)
-        yield from ("", "accept it with:", f"  {accept_command(command, result.task, lower=lower)}")
+        yield from ("", "accept it with:", f"  {accept_command(command, result.task, leaves, lower=lower)}")
 
 
 def escape(text: str) -> str:

@@ -97,7 +97,7 @@ def judge_suite(tested: Sequence[Entry], *, everything: bool = False, seed: int 
     family = [entry for entry in tested if entry.leaf_of is None]
     if not family:
         return None
-    pooled = _pooled(family, tested)
+    pooled = _pooled(family)
     p_values = {entry.name: entry.p for entry in family}
     if pooled is not None:
         p_values[POOLED] = _pooled_p(pooled, family, everything=everything, seed=seed)
@@ -110,7 +110,7 @@ def judge_suite(tested: Sequence[Entry], *, everything: bool = False, seed: int 
         *_together(family, pooled, adjusted),
         *_no_longer(family, adjusted),
         *_suspects(family, adjusted),
-    ) or tuple(_nothing(pooled, adjusted))
+    ) or tuple(_nothing(family, pooled, adjusted))
     return SuiteVerdict(
         status=_status(family, adjusted, pooled),
         sentences=told,
@@ -134,9 +134,11 @@ def _margin(family: Sequence[Entry]) -> float:
     return max((entry.margin for entry in family if entry.fraction), default=0.0)
 
 
-def _pooled(family: Sequence[Entry], tested: Sequence[Entry]) -> Estimate | None:
+def _pooled(family: Sequence[Entry]) -> Estimate | None:
     """Estimate the drop over all documents, each counted once: a group stands for its leaves."""
-    parts = [entry for entry in family if entry.fraction and entry.estimate.n]
+    # The first metric of a task: a second one is of the same documents.
+    first = {entry.task: entry for entry in reversed(family) if entry.fraction and entry.estimate.n}
+    parts = [entry for entry in family if first.get(entry.task) is entry]
     if len(parts) < 2:
         return None
     level = _alpha_warn(family)
@@ -190,11 +192,13 @@ def _together(family: Sequence[Entry], pooled: Estimate | None, adjusted: Mappin
     ]
 
 
-def _nothing(pooled: Estimate | None, adjusted: Mapping[str, float]) -> list[str]:
+def _nothing(family: Sequence[Entry], pooled: Estimate | None, adjusted: Mapping[str, float]) -> list[str]:
     if pooled is None:
         return []
     moved = format_distance(pooled.difference, fraction=True, like=1, signed=True)
-    return [f"all tasks together moved by {moved} over {pooled.n:,} documents; {len(adjusted)} tests, none suspect"]
+    failed = sum(entry.failed for entry in family)
+    found = f"{failed:,} failed" if failed else "none suspect"
+    return [f"all tasks together moved by {moved} over {pooled.n:,} documents; {len(adjusted)} tests, {found}"]
 
 
 def _no_longer(family: Sequence[Entry], adjusted: Mapping[str, float]) -> list[str]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pytest_lmeval.baselines.record import Baseline
 from pytest_lmeval.gate.against_published import compare_published
-from pytest_lmeval.gate.comparison import Comparison, Context, compare
+from pytest_lmeval.gate.comparison import Comparison, Context, compare, gated_metrics
 from pytest_lmeval.gate.decision import Decision, Outcome
 from pytest_lmeval.gate.groups import compare_group
 from pytest_lmeval.gate.missing import too_many_errors
@@ -93,7 +93,7 @@ def judge(
     policy = policy.for_scoring(result.settings.scoring)
     rules = policy.settings
     checks = check_thresholds(result, policy)
-    if broken := _broken(result, rules.max_error_rate):
+    if broken := _broken(result, policy):
         return Verdict(status=Status.ERROR, passed=False, reasons=(broken,), checks=checks)
     comparison = None
     if rules.mode is Mode.OFF:
@@ -123,7 +123,7 @@ def judge_group(
         return judge(result, policy, None, require_baseline=require_baseline, context=context)
     policy = policy.for_scoring(result.settings.scoring)
     checks = check_thresholds(result, policy)
-    if broken := _broken(result, policy.settings.max_error_rate):
+    if broken := _broken(result, policy):
         return Verdict(status=Status.ERROR, passed=False, reasons=(broken,), checks=checks)
     comparison = compare_group(result, baselines, policy, context or Context())
     return replace(with_thresholds(compared_verdict(comparison, policy), checks), comparison=comparison)
@@ -137,12 +137,12 @@ def _stopped(verdict: Verdict, stop: Stop) -> Verdict:
     return replace(verdict, status=Status.REGRESSED, passed=False, reasons=(told, *verdict.reasons))
 
 
-def _broken(result: TaskResult, rate: float) -> str | None:
-    if told := too_many_errors(result, rate):
+def _broken(result: TaskResult, policy: ModelPolicy) -> str | None:
+    if told := too_many_errors(result, policy.settings.max_error_rate):
         return told
-    main = find_metric(result, result.main_metric)
-    if math.isnan(main.value):
-        return f"{main.key} is not a number: the model, its engine or the task's metric is broken"
+    for key in gated_metrics(result, policy):
+        if math.isnan(find_metric(result, key).value):
+            return f"{key} is not a number: the model, its engine or the task's metric is broken"
     return None
 
 

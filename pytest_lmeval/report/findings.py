@@ -56,8 +56,8 @@ class Finding:
         )
 
 
-def finding(task: str, decision: Decision, rules: Rules, *, leaf_of: str | None) -> Finding:
-    """Reduce a decision to what is shown of it and what the run is judged by."""
+def finding(task: str, decision: Decision, rules: Rules, *, leaf_of: str | None, failed: bool = False) -> Finding:
+    """Reduce a decision to what is shown of it and what the run is judged by; ``failed``: for another reason, too."""
     evidence, estimate = decision.evidence, decision.evidence.estimate
     low, high = (estimate.low, estimate.high) if evidence.higher_is_better else (-estimate.high, -estimate.low)
     fraction = is_fraction(evidence.baseline, evidence.value)
@@ -78,7 +78,7 @@ def finding(task: str, decision: Decision, rules: Rules, *, leaf_of: str | None)
             alpha_warn=rules.alpha_warn,
             margin=decision.margin,
             beyond=decision.bounded and drop > 0 and drop >= decision.min_effect and estimate.lower <= -decision.margin,
-            failed=decision.outcome is Outcome.REGRESSED,
+            failed=failed or decision.outcome is Outcome.REGRESSED,
             fraction=fraction,
             regressed=evidence.regressed,
             improved=evidence.improved,

@@ -111,7 +111,9 @@ def report_row(
     """Build the row of a judged result; ``model`` is the spec that the user gave, ``rules`` those it was judged by."""
     comparison = verdict.comparison
     decisions = comparison.decisions if comparison and rules else ()
-    findings = tuple(finding(result.task, d, rules, leaf_of=leaf_of) for d in decisions if rules)
+    # What was stopped for harm failed, whatever its metrics say of the documents up to there.
+    stopped = result.stopped is not None and verdict.status is Status.REGRESSED
+    findings = tuple(finding(result.task, d, rules, leaf_of=leaf_of, failed=stopped) for d in decisions if rules)
     shown = result.metric(_decisive(verdict) or result.main_metric)
     evidence = comparison.of(shown.key) if comparison else None
     return ReportRow(

@@ -36,6 +36,8 @@ _VERDICTS: dict[str, tuple[str, Mapping[str, bool]]] = {
 }
 _ORDER = list(_VERDICTS)
 _WARNINGS, _WARNING_WIDTH = 20, 300
+# A p-value is never 0; one so small that a float may be is told as a bound.
+_SMALLEST = 1e-99
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,13 @@ def format_warnings(rows: Sequence[ReportRow], *, unicode: bool) -> list[str]:
     return [shorten(line, _WARNING_WIDTH, unicode=unicode) for line in (*lines[:_WARNINGS], *more)]
 
 
-def format_hints(rows: Sequence[ReportRow]) -> list[str]:
-    """Say what to do about tasks that passed and whose baseline should be recorded; a failure tells its own."""
+def format_hints(rows: Sequence[ReportRow], *, recordable: bool = True) -> list[str]:
+    """Say what to do about tasks that passed and whose baseline should be recorded; a failure tells its own.
+
+    Nothing where baselines are not ``recordable``: published scores, or another model's answers.
+    """
+    if not recordable:
+        return []
     verdicts = Counter(row.verdict for row in rows if row.passed)
     new, better = verdicts[Status.NO_BASELINE.value], verdicts[Status.IMPROVED.value]
     hints = []
@@ -178,6 +185,8 @@ def _probability(p: float) -> str:
     """Four characters, as tables of tests have them: ``.012``, ``1.00``, ``2e-5``."""
     if p >= 0.9995:
         return "1.00"
+    if p < _SMALLEST:
+        return f"<{_SMALLEST:.0e}"
     return f"{p:.3f}"[1:] if p >= 0.001 else f"{p:.0e}".replace("e-0", "e-")
 
 

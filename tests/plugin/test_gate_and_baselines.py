@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_threshold_of_this_model_only(project: Project) -> None:
     [
         ("{acc: {mim: 0.9}}", "gate.acc.mim: unknown key 'mim'; *Did you mean 'min'?"),
         ("{acc: {min: high}}", "gate.acc.min: expected a number, found 'high'"),
-        ("{compare: never}", "gate.compare: unknown value 'never'*"),
+        ("{mode: never}", "gate.mode: unknown value 'never'; known: regression, noninferiority, off"),
     ],
     ids=["key", "value", "mode"],
 )
@@ -117,7 +118,10 @@ def test_a_missing_baseline_is_an_error_in_ci(project: Project, run: Run, monkey
             "  pytest *--lm-model=pupil*--lm-update-baseline",
         ]
     )
-    run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=1)
+    refused = run("--lm-model=pupil", "--lm-update-baseline")
+    assert "--lm-update-baseline: refused under CI" in text_of(refused)
+    assert project.baselines() == {}
+    run("--lm-model=pupil", "--lm-update-baseline", "--lm-force").assert_outcomes(passed=1)
     project.run("--lm-model=pupil").assert_outcomes(passed=1)
 
 
@@ -136,28 +140,36 @@ def test_recorded_then_passed(project: Project, run: Run) -> None:
 
 def test_a_worse_model_is_a_failure_that_lists_documents(recorded: Project, run: Run) -> None:
     before = recorded.baselines()
-    result = run("--lm-model=pupil,knows=8", "tasks/rivers.yaml")
+    result = run("--lm-model=pupil,knows=8", "--lm-early-stop=false", "tasks/rivers.yaml")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "rivers: REGRESSED: acc fell by 80.00 points, from 1.0000 to 0.2000*",
-            "  acc  0.2000 ± 0.0641  (n=40)  baseline 1.0000, *",
-            "  32 of 40 documents went from right to wrong, 0 from wrong to right",
-            "right in the baseline, wrong now (5 of 32):",
-            "  document 8: expected 'north', now 'south'",
-            "    asked *'*Where does rivers 8 flow?*'",
+            "rivers: REGRESSED: acc fell by 80.00 points, from 1.0000 to 0.2000 on 40 documents (32 lost, 0 gained). *",
+            "  acc  0.2000 ± 0.0641  (n=40)  baseline 1.0000, -80.00 points",
+            "  acc: one-sided mid-p McNemar test (n = 40), p = *",
+            "32 of 40 documents lost (right before, wrong now), 0 won",
+            "document 8: expected 'north'",
+            "  asked 'Where does rivers 8 flow?'",
+            "  then 'north', now 'south', *",
+            "29 more, all shown with -vv",
+            "look further with:",
+            "  pytest * -k rivers -vv",
             "accept it with:",
-            "  pytest *",
+            "  pytest * -k rivers --lm-update-baseline --lm-accept-regression",
         ]
     )
     assert recorded.baselines() == before
 
 
 def test_a_better_model_passes_and_says_so(recorded: Project) -> None:
-    recorded.run("--lm-model=pupil,knows=10", "--lm-update-baseline", "tasks/rivers.yaml").assert_outcomes(passed=1)
+    lower = ("--lm-model=pupil,knows=10", "--lm-update-baseline", "tasks/rivers.yaml")
+    refused = recorded.run(*lower)
+    refused.assert_outcomes(failed=1)
+    refused.stdout.fnmatch_lines(["rivers: REGRESSED: not recorded: acc is worse than in the baseline; *"])
+    recorded.run(*lower, "--lm-accept-regression").assert_outcomes(passed=1)
     result = recorded.run("--lm-model=pupil", "tasks/rivers.yaml")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["rivers *IMPROVED"])
+    result.stdout.fnmatch_lines(["rivers *IMPROVED", "1 task is better than its baseline: --lm-update-baseline *"])
 
 
 @pytest.mark.parametrize(
@@ -220,11 +232,58 @@ def test_the_accept_command_accepts(recorded: Project) -> None:
     recorded.run("--lm-model=pupil,knows=8", "tasks/rivers.yaml").assert_outcomes(passed=1)
 
 
+def test_the_accept_command_of_a_group_records_what_the_group_is_compared_by(project: Project) -> None:
+    project.group((40, 40))
+    # Neither the group's folder nor its file is called like the group.
+    for name in ("lakes", "seas"):
+        project.choice_task(name, range(40), folder="tasks/wet", tag="water")
+    project.write("tasks/wet/all.yaml", project.read("tasks/waters/waters.yaml"))
+    folder = project.path / "tasks" / "waters"
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=3)
+    result = project.run("--lm-model=pupil,knows=20")
+    result.assert_outcomes(passed=2, failed=1)
+    lines = [line.strip() for line in result.stdout.lines]
+    command = shlex.split(lines[lines.index("accept it with:") + 1])
+    assert "waters or lakes or seas" in command
+    project.run(*command[1:]).assert_outcomes(passed=3)
+    project.run("--lm-model=pupil,knows=20").assert_outcomes(passed=3)
+
+
+def test_a_group_that_has_no_baseline_decides_for_none_of_its_tasks(project: Project, run: Run) -> None:
+    project.group((40, 40))
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=3)
+    project.baseline("seas").unlink()
+    result = run("--lm-model=pupil,knows=20")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["lakes *REGRESSED", "seas *NO BASELINE", "waters *NO BASELINE"])
+    # Its own file is not what it is compared by.
+    assert project.baseline("waters").exists()
+
+
+def test_a_group_that_compares_nothing_decides_for_none_of_its_tasks(project: Project) -> None:
+    project.group((40, 40), extra="gate: {mode: 'off'}\n")
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=3)
+    project.run("--lm-model=pupil,knows=20").assert_outcomes(passed=1, failed=2)
+
+
+def test_a_group_is_a_member_of_the_family_without_a_file_of_its_own(project: Project) -> None:
+    project.group((100, 100))
+    project.choice_task("rivers", range(40))
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=4)
+    project.baseline("waters").unlink()
+    # p = 2^-7: below 0.01 alone, and above it among three tests.
+    result = project.run("--lm-model=pupil,knows=97")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["suite: SUSPECT: *"])
+
+
 def test_no_comparison(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    project.choice_task("rivers", extra="gate: {compare: 'off'}\n")
-    monkeypatch.setenv("CI", "true")
+    project.choice_task("rivers", extra="gate: {mode: 'off'}\n")
     project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=1)
     assert project.baselines() == {}
+    monkeypatch.setenv("CI", "true")
     project.run("--lm-model=pupil,knows=0").assert_outcomes(passed=1)
 
 

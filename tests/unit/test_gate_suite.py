@@ -51,6 +51,26 @@ def test_an_item_that_failed_fails_the_run_without_a_further_word() -> None:
     assert (verdict.status, verdict.failed, verdict.sentences) == (SuiteStatus.REGRESSED, True, ())
 
 
+def test_a_run_that_fails_is_not_told_that_nothing_is_suspect() -> None:
+    verdict = judge_suite([member("a", 10, 0, failed=True, p=1e-4), member("b", 10, 25)])
+    assert verdict is not None
+    assert verdict.status is SuiteStatus.REGRESSED
+    assert verdict.sentences[0].endswith("; 3 tests, 1 failed")
+
+
+def test_documents_count_once_however_many_metrics_are_gated() -> None:
+    metrics = [member("a", 8, 2, metric=f"acc{i}") for i in range(5)]
+    verdict = judge_suite(metrics)
+    assert verdict is not None
+    # One task is no more than its own documents.
+    assert verdict.pooled is None
+    assert verdict.status is SuiteStatus.PASS
+    more = judge_suite([*metrics, member("b", 8, 2)])
+    assert more is not None
+    assert more.pooled is not None
+    assert more.pooled.n == 2 * 1319
+
+
 def test_holm_finds_what_bonferroni_let_pass() -> None:
     # Alone 0.0008: not below 0.01 over 13, but below 0.01 over the 12 that are left after the first.
     first, second = member("a", 80, 20, failed=True), member("b", 36, 14, p=0.00081)

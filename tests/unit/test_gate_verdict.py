@@ -232,6 +232,28 @@ def test_a_broken_threshold_is_not_accepted_by_a_command() -> None:
     assert "--lm-update-baseline" not in text
 
 
+def test_what_cannot_be_recorded_is_not_accepted_by_a_command() -> None:
+    text = explain(judged(HALF, base(BETTER)), HALF, recordable=False)
+    assert "look further with:" in text
+    assert "--lm-update-baseline" not in text
+
+
+def test_another_gated_metric_that_is_no_number_is_an_error() -> None:
+    norm = MetricValue(name="acc_norm", filter="none", value=float("nan"), stderr=None, higher_is_better=True, n=0)
+    result = replace(HALF, metrics=(*HALF.metrics, norm))
+    gate: dict[str, object] = {"acc_norm": {"margin": "1pp"}, "preset": "lossless"}
+    verdict = judged(result, base(result), **gate)
+    assert (verdict.status, verdict.passed) == (Status.ERROR, False)
+    assert verdict.reasons[0].startswith("acc_norm is not a number")
+    assert judged(result, base(result)).status is Status.PASS
+
+
+def test_the_command_for_a_group_names_what_is_recorded() -> None:
+    assert accept_command(["pytest"], "mmlu", ["mmlu_law", "other", "another"]) == (
+        "pytest -k 'mmlu or other' --lm-update-baseline"
+    )
+
+
 def test_the_command_is_quoted() -> None:
     words = ["pytest", "a b.yaml", "--lm-model=demo"]
     assert accept_command(words, "c") == "pytest 'a b.yaml' --lm-model=demo -k c --lm-update-baseline"

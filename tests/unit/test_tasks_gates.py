@@ -13,7 +13,7 @@ GATES = """\
 task: t
 gate:
   acc: {min: 0.5}
-  compare: %s
+  mode: %s
   models:
     "hf:gpt-2.5*":
       acc:
@@ -24,8 +24,8 @@ gate:
 @pytest.mark.parametrize(
     ("values", "line", "problem"),
     [
-        (("no-wurse", "0.1"), 4, "gate.compare: unknown value 'no-wurse'"),
-        (("equal", "high"), 8, "gate.models.hf:gpt-2.5*.acc.min: expected a number, found 'high'"),
+        (("regresion", "0.1"), 4, "gate.mode: unknown value 'regresion'"),
+        (("regression", "high"), 8, "gate.models.hf:gpt-2.5*.acc.min: expected a number, found 'high'"),
     ],
 )
 def test_mistakes_are_found_at_their_line_when_the_file_is_read(
