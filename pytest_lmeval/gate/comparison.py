@@ -16,7 +16,7 @@ from pytest_lmeval.gate.decision import Decision, bound_level, decide
 from pytest_lmeval.gate.evidence import Evidence, Levels
 from pytest_lmeval.gate.floor import too_many_flips
 from pytest_lmeval.gate.margin import Unit
-from pytest_lmeval.gate.measuring import metric_evidence, seed_of
+from pytest_lmeval.gate.measuring import clusters_of, metric_evidence, seed_of
 from pytest_lmeval.gate.monitor import Stop
 from pytest_lmeval.gate.numbers import is_fraction
 from pytest_lmeval.gate.pairing import Pair, pair_items
@@ -215,17 +215,13 @@ def margins_moved(
     result: TaskResult, pairs: Sequence[Pair], baseline: Baseline, rules: Rules, context: Context
 ) -> Drift | None:
     """Test whether the gold margins moved; None where there are none in both runs."""
-    both = [
-        (stored_margin(pair.now.margin), pair.then.margin)
-        for pair in pairs
-        if pair.now.margin is not None and pair.then.margin is not None
-    ]
+    both = [pair for pair in pairs if pair.now.margin is not None and pair.then.margin is not None]
     if not both:
         return None
-    now, then = zip(*both, strict=True)
     return drift(
-        now,
-        then,
+        [stored_margin(pair.now.margin) for pair in both],
+        [pair.then.margin for pair in both],
+        clusters=clusters_of(both),
         alpha=rules.alpha / context.family,
         seed=seed_of(result.task, "margin"),
         floor_mean=baseline.noise.margin_mean if baseline.noise else None,

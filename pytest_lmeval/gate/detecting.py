@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from pytest_lmeval.gate.numbers import is_fraction
 from pytest_lmeval.gate.statistics.power import detectable_binary, detectable_continuous
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ POWER = 0.8
 def smallest_drop(evidence: Evidence, levels: Levels) -> float:
     """Return the smallest detectable drop in the metric's unit, infinite where the test can see none.
 
-    Without flips, or with few, no drop smaller than the fewest one-sided flips that are significant can be seen.
+    Without flips, or with few, no drop smaller than the fewest one-sided flips that are significant can be seen; where
+    these are more than there are documents, none at all.
     """
     estimate = evidence.estimate
     if evidence.flip_rate is None or estimate.clusters is not None:
@@ -24,9 +26,10 @@ def smallest_drop(evidence: Evidence, levels: Levels) -> float:
             return math.inf
         if estimate.stderr > 0:
             return detectable_continuous(estimate.stderr, alpha=levels.alpha, power=POWER)
-        return _fewest(estimate.n, levels)
+        # On an open scale nothing says how much one document can lose.
+        return _fewest(estimate.n, levels) if is_fraction(evidence.baseline, evidence.value) else math.inf
     least = _fewest(estimate.n, levels)
-    if not evidence.flip_rate:
+    if not evidence.flip_rate or not math.isfinite(least):
         return least
     return max(least, detectable_binary(estimate.n, evidence.flip_rate, alpha=levels.alpha, power=POWER))
 
@@ -37,4 +40,5 @@ def fewest_flips(alpha: float) -> int:
 
 
 def _fewest(n: int, levels: Levels) -> float:
-    return fewest_flips(levels.alpha) / n if n else math.inf
+    flips = fewest_flips(levels.alpha)
+    return flips / n if flips <= n else math.inf

@@ -106,7 +106,9 @@ def _tests(comparison: Comparison) -> Iterator[str]:
 
 def _interval(evidence: Evidence) -> str:
     estimate = evidence.estimate
-    low, high = (estimate.low, estimate.high) if evidence.higher_is_better else (-estimate.high, -estimate.low)
+    low, high = (
+        (estimate.low, estimate.high) if evidence.higher_is_better else (0.0 - estimate.high, 0.0 - estimate.low)
+    )
     like, fraction = evidence.baseline, is_fraction(evidence.baseline, evidence.value)
     if fraction:
         return f"{100 * low:+.2f} to {100 * high:+.2f} points"

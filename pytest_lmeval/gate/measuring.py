@@ -57,7 +57,7 @@ def metric_evidence(
 
 def _of_means(metric: MetricValue, arms: Arms, pairs: Sequence[Pair], levels: Levels, seed: int) -> Evidence:
     sign = 1.0 if metric.higher_is_better else -1.0
-    clusters = _clusters(pairs)
+    clusters = clusters_of(pairs)
     test = _test_for(arms, levels, seed)
     groups = None if clusters is None else [clusters[at] for at in arms.places]
     estimate = test(arms.differences(sign), groups)
@@ -94,7 +94,7 @@ def _test_for(arms: Arms, levels: Levels, seed: int) -> Callable[[Any, Sequence[
     return test
 
 
-def _clusters(pairs: Sequence[Pair]) -> list[str] | None:
+def clusters_of(pairs: Sequence[Pair]) -> list[str] | None:
     """The documents' clusters, None where there are none or each document is its own."""
     named = [pair.now.cluster for pair in pairs]
     # A document without a value of the column belongs to no other.

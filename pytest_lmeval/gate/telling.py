@@ -166,11 +166,17 @@ def _enough(decision: Decision) -> str:
     return f"{_documents(n)} are too few to tell: about {needed:,} would do"
 
 
+# What the scores say for certain, so that they do not merely show no harm.
+_CERTAIN = (Outcome.REGRESSED, Outcome.REGRESSED_WITHIN_MARGIN, Outcome.IMPROVED)
+
+
 def drift_told(comparison: Comparison) -> str:
     """Tell that the margins moved, or too many documents changed sides, although the scores show nothing."""
+    certain = any(decision.outcome in _CERTAIN for decision in comparison.decisions)
+    scores = "" if certain else "the scores show no harm, but "
     if comparison.drift is None or not comparison.drift.moved:
-        return f"the scores show no harm, but {comparison.restless}"
-    return f"the scores show no harm, but the log-probabilities behind the answers moved. {_margins(comparison)}"
+        return f"{scores}{comparison.restless}"
+    return f"{scores}the log-probabilities behind the answers moved. {_margins(comparison)}"
 
 
 def drift_beside(comparison: Comparison) -> str:

@@ -197,8 +197,8 @@ def compared_verdict(comparison: Comparison, policy: ModelPolicy) -> Verdict:
     moved = comparison.restless is not None or (comparison.drift is not None and comparison.drift.moved)
     if moved and policy.settings.on_drift in (Consequence.WARN, Consequence.FAIL):
         fails = policy.settings.on_drift is Consequence.FAIL
-        # What is better for certain is not in doubt because it is different, unless nothing may be.
-        if not failed and (fails or worst.outcome is not Outcome.IMPROVED):
+        # Margins alone are a drift; beside scores that moved for certain they are no news, unless they fail the task.
+        if not failed and (fails or worst.outcome not in (Outcome.REGRESSED_WITHIN_MARGIN, Outcome.IMPROVED)):
             reasons = [drift_told(comparison), *reasons, *notes_told(comparison)]
             return Verdict(status=Status.DRIFT, passed=not fails, reasons=tuple(reasons))
         reasons.append(drift_beside(comparison))

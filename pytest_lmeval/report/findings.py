@@ -59,7 +59,9 @@ class Finding:
 def finding(task: str, decision: Decision, rules: Rules, *, leaf_of: str | None, failed: bool = False) -> Finding:
     """Reduce a decision to what is shown of it and what the run is judged by; ``failed``: for another reason, too."""
     evidence, estimate = decision.evidence, decision.evidence.estimate
-    low, high = (estimate.low, estimate.high) if evidence.higher_is_better else (-estimate.high, -estimate.low)
+    low, high = (
+        (estimate.low, estimate.high) if evidence.higher_is_better else (0.0 - estimate.high, 0.0 - estimate.low)
+    )
     fraction = is_fraction(evidence.baseline, evidence.value)
     drop = -estimate.difference
     return Finding(

@@ -203,6 +203,11 @@ def test_lost_documents_that_were_close_calls_are_told() -> None:
         *(chosen(at, 0, 0, old_margin=0.02 * at, margin=1.0) for at in range(20, 120)),
     ]
     assert cause(sure) == ""
+    alike = [
+        *(chosen(at, 0, 1 + at % 3, old_margin=1.0, margin=-0.05) for at in range(20)),
+        *(chosen(at, 0, 0, old_margin=1.0, margin=1.0) for at in range(20, 120)),
+    ]
+    assert cause(alike) == ""
 
 
 @pytest.mark.parametrize(("part", "before", "after"), [("numerator", -10.0, -12.0), ("item", 1.0, 0.0)])

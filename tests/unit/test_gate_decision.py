@@ -128,6 +128,9 @@ def test_the_smallest_drop_is_never_below_the_fewest_flips_that_tell() -> None:
     assert fewest_flips(0.01) == 6
     assert mid_p(6, 0) < 0.01 < mid_p(5, 0)
     assert smallest_drop(flips(0, 0, 1000, by), levels) == pytest.approx(0.006)
+    # Five documents cannot lose six.
+    assert smallest_drop(flips(0, 0, 5, by), levels) == math.inf
+    assert smallest_drop(flips(2, 1, 5, by), levels) == math.inf
     assert smallest_drop(flips(33, 33, 1319, by), levels) == pytest.approx(0.0195, abs=1e-4)
     shaky = replace(flips(3, 2, 100, by), estimate=replace(mcnemar(3, 2, 100, alpha=0.05), clusters=4, stderr=None))
     assert smallest_drop(shaky, levels) == math.inf

@@ -84,6 +84,13 @@ def test_numbers() -> None:
     assert found.share == pytest.approx(0.25 / found.spread)
 
 
+@pytest.mark.parametrize(("shift", "told"), [(0.01, "0.89 %"), (2.0, "178 %"), (20.0, "1,784 %")])
+def test_shares_are_spelled_for_people(shift: float, told: str) -> None:
+    then = np.array([1.0, 2.0, 3.0, 4.0] * 50)
+    found = drift(then + shift, then, alpha=0.01, seed=1, floor_mean=1e-9)
+    assert f"({told} of their spread)" in " ".join(found.reasons)
+
+
 def test_margins_that_are_no_numbers_are_counted_and_move() -> None:
     then = margins()
     now = then.copy()

@@ -194,6 +194,37 @@ def test_a_run_that_was_stopped_is_judged_by_what_stopped_it() -> None:
     assert settled.reasons[-1].startswith("stopped after 20 of 100")
 
 
+def with_margins(result: TaskResult, shift: float) -> TaskResult:
+    """Margins that spread by some 3, and ``shift``."""
+    return replace(result, items=tuple(replace(item, margin=item.index % 10 + shift) for item in result.items))
+
+
+@pytest.mark.parametrize(
+    ("result", "gate", "status", "passed"),
+    [
+        (BETTER, {}, Status.IMPROVED, True),
+        (BETTER, {"preset": "lossless"}, Status.DRIFT, False),
+        (HALF, {}, Status.DRIFT, True),
+    ],
+)
+def test_drift_is_news_where_the_scores_are_none(
+    result: TaskResult, gate: dict[str, object], status: Status, passed: bool
+) -> None:
+    verdict = judged(with_margins(result, 2.0), base(with_margins(HALF, 0.0)), **gate)
+    assert (verdict.status, verdict.passed) == (status, passed)
+    assert "the log-probabilities behind the answers moved" in "\n".join(verdict.reasons)
+    assert ("the scores show no harm" in verdict.reasons[0]) == (result is HALF)
+
+
+def test_margins_of_one_passage_are_not_taken_for_independent() -> None:
+    moved = with_margins(HALF, 2.0)
+    passages = replace(moved, items=tuple(replace(item, cluster=f"{item.index // 2}") for item in moved.items))
+    verdict = judged(passages, base(with_margins(HALF, 0.0)))
+    assert verdict.comparison is not None
+    assert verdict.comparison.drift is not None
+    assert verdict.comparison.drift.mean_shift.clusters == 50
+
+
 def test_a_leaf_is_reported_and_its_group_decides() -> None:
     leaf = reported_only(judged(HALF, base(BETTER)), "waters")
     assert (leaf.status, leaf.passed, leaf.gated) == (Status.REGRESSED, True, False)

@@ -14,6 +14,7 @@ from pytest_lmeval.gate.decision import Decision, Outcome
 from pytest_lmeval.gate.evidence import Evidence
 from pytest_lmeval.gate.settings import resolve
 from pytest_lmeval.gate.statistics.binary import mcnemar
+from pytest_lmeval.gate.statistics.units import unchanged
 from pytest_lmeval.gate.thresholds import ThresholdCheck
 from pytest_lmeval.gate.verdict import Status, Verdict
 from pytest_lmeval.report.findings import finding
@@ -145,6 +146,12 @@ def test_a_finding_is_what_the_run_is_judged_by() -> None:
     lower = finding("rivers", replace(decision(), evidence=down), RULES, leaf_of="waters")
     assert (lower.low, lower.high) == (-estimate.high, -estimate.low)
     assert lower.tested.leaf_of == "waters"
+    same = replace(down, estimate=unchanged("paired_ratio", n=10))
+    zero = finding("rivers", replace(decision(), evidence=same), RULES, leaf_of=None)
+    assert [math.copysign(1, end) for end in (zero.low, zero.high)] == [1, 1]
+    # What was stopped for its answers failed, whatever the metric says.
+    passed = finding("rivers", decision(Outcome.PASS), RULES, leaf_of=None, failed=True)
+    assert passed.tested.failed
     # Without the rules that it was judged by, a row says nothing to the run.
     assert report_row(RESULT, VERDICT, nodeid="", model="").findings == ()
 

@@ -135,4 +135,7 @@ def _spread_out(mean_absolute: float, spread: float, allowed: float, floor_mean:
 
 
 def _percent(size: float, spread: float) -> str:
-    return f"{100 * _share(abs(size), spread):.2g} % of their spread" if spread else "they did not differ before"
+    if not spread:
+        return "they did not differ before"
+    percent = 100 * _share(abs(size), spread)
+    return f"{f'{percent:.2g}' if percent < 99.5 else f'{percent:,.0f}'} % of their spread"
