@@ -219,8 +219,8 @@ def margins_moved(
     if not both:
         return None
     return drift(
-        [stored_margin(pair.now.margin) for pair in both],
-        [pair.then.margin for pair in both],
+        [margin for pair in both if (margin := stored_margin(pair.now.margin)) is not None],
+        [margin for pair in both if (margin := pair.then.margin) is not None],
         clusters=clusters_of(both),
         alpha=rules.alpha / context.family,
         seed=seed_of(result.task, "margin"),
