@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from benchmarks.gate import binary, clusters, continuous, corpus, margins, suite, unpaired
+from benchmarks.gate import (
+    binary,
+    clusters,
+    continuous,
+    corpus,
+    margins,
+    presets,
+    sequential,
+    suite,
+    unpaired,
+    whole_run,
+)
 from benchmarks.gate.rows import Effort, Row
 
 FAMILIES: Mapping[str, Callable[[Effort], Iterable[Row]]] = MappingProxyType(
@@ -17,5 +28,8 @@ FAMILIES: Mapping[str, Callable[[Effort], Iterable[Row]]] = MappingProxyType(
         "unpaired": unpaired.rows,
         "margins": margins.rows,
         "suite": suite.rows,
+        "sequential": sequential.rows,
+        "presets": presets.rows,
+        "run": whole_run.rows,
     }
 )

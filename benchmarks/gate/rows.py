@@ -21,10 +21,14 @@ _FEWEST = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """A share of ``trials``; None for one that was computed and not simulated."""
+    """A share of ``trials``, None for one that was computed and not simulated; or the mean of shares.
+
+    ``deviation`` is the standard deviation of these shares, None where each trial is a hit or none.
+    """
 
     value: float
     trials: int | None = None
+    deviation: float | None = None
 
     @classmethod
     def of(cls, hits: Iterable[object] | NDArray[np.bool_]) -> Rate:
@@ -32,9 +36,16 @@ class Rate:
         found = [bool(hit) for hit in hits]
         return cls(value=sum(found) / len(found), trials=len(found))
 
+    @classmethod
+    def mean(cls, values: NDArray[np.float64]) -> Rate:
+        """The mean of shares."""
+        return cls(value=float(values.mean()), trials=values.size, deviation=float(values.std()))
+
     @property
     def error(self) -> float:
         """Standard error of the simulation."""
+        if self.trials is not None and self.deviation is not None:
+            return self.deviation / math.sqrt(self.trials)
         return 0.0 if self.trials is None else math.sqrt(self.value * (1 - self.value) / self.trials)
 
     def error_at(self, limit: float) -> float:

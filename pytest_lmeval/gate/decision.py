@@ -14,8 +14,10 @@ from enum import StrEnum
 
 from pytest_lmeval.gate.evidence import Evidence
 from pytest_lmeval.gate.settings import Consequence, Mode, Rules
+from pytest_lmeval.gate.statistics.binary import METHOD as BINARY
+from pytest_lmeval.gate.statistics.combining import POOLED
 from pytest_lmeval.gate.statistics.estimate import Estimate
-from pytest_lmeval.gate.statistics.power import noninferiority_documents
+from pytest_lmeval.gate.statistics.power import noninferiority_power
 from pytest_lmeval.gate.statistics.sequential import combined_p
 
 # A drop of exactly the smallest effect is one: 0.42 - 0.415 is 0.0050000000000000044.
@@ -152,14 +154,15 @@ def _suffices(evidence: Evidence, rules: Rules, *, alpha: float, margin: float) 
     estimate = evidence.estimate
     if margin <= 0:
         return False
-    if evidence.flip_rate is not None and estimate.clusters is None:
-        psi = max(evidence.flip_rate, 1 / estimate.n)
-        return estimate.n >= noninferiority_documents(margin, psi, alpha=bound_level(rules), power=1 - alpha)
+    if estimate.method in (BINARY, POOLED) and evidence.regressed is not None and evidence.improved is not None:
+        flips = evidence.regressed + evidence.improved
+        return noninferiority_power(flips, estimate.n, margin, alpha=bound_level(rules)) >= 1 - alpha
     if estimate.stderr is None:
         return False
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    return float(norm.ppf(1 - bound_level(rules)) + norm.ppf(1 - alpha)) * estimate.stderr <= margin
+    # An equal model's bound is as far below its difference as this one's.
+    return estimate.difference - estimate.lower - float(ndtri(alpha)) * estimate.stderr <= margin
 
 
 def bound_level(rules: Rules) -> float:

@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import multinomial
 
 from benchmarks.gate.__main__ import main, measure
 from benchmarks.gate.binary import rejection
 from benchmarks.gate.families import FAMILIES
 from benchmarks.gate.rows import FALSE_ALARM, POWER, Effort, Rate, Row
 from benchmarks.gate.table import render
+from benchmarks.gate.verdicts import border, decided, preset, shares
+from pytest_lmeval.gate.decision import Outcome
 from pytest_lmeval.gate.statistics.binary import mid_p
 
 ROW = Row(test="t", setting="s", what=FALSE_ALARM, alpha=0.05, rate=Rate(value=0.06, trials=100), at_most=0.05)
@@ -40,6 +46,34 @@ def test_the_enumeration_agrees_with_a_simulation() -> None:
     b = random.binomial(changed, 0.7)
     rate = Rate.of(mid_p(b, changed - b) < 0.05)
     assert abs(rejection(500, 0.035, 0.015, 0.05) - rate.value) < 4 * rate.error
+
+
+@pytest.mark.parametrize("name", ["default", "quantized", "strict", "lossless"])
+def test_the_shares_of_verdicts_are_sums_over_all_outcomes(name: str) -> None:
+    """Against every pair of counts, each judged by the gate."""
+    n, changed, drop, rules = 150, 0.05, 0.02, preset(name)
+    b, c = np.meshgrid(np.arange(40), np.arange(40), indexing="ij")
+    chance = multinomial.pmf(
+        np.stack([b, c, n - b - c], axis=-1), n, [(changed + drop) / 2, (changed - drop) / 2, 1 - changed]
+    )
+    judged = [[decided(x, y, n, rules) for y in range(40)] for x in range(40)]
+    found = shares(n, changed, drop, rules)
+    for outcome, share in ((Outcome.REGRESSED, found.regressed), (Outcome.INCONCLUSIVE, found.inconclusive)):
+        here = np.array([[decision.outcome is outcome for decision in row] for row in judged])
+        assert share == pytest.approx(chance[here].sum(), abs=1e-8)
+    failed = np.array([[decision.failed for decision in row] for row in judged])
+    assert found.failed == pytest.approx(chance[failed].sum(), abs=1e-8)
+    assert found.passed + found.inconclusive + found.regressed == pytest.approx(1, abs=1e-8)
+
+
+@given(st.integers(0, 50), st.integers(0, 49), st.integers(0, 60))
+def test_a_border_is_found_from_any_guess(most: int, at: int, guess: int) -> None:
+    assert border(lambda value: value >= at, guess, most) == min(at, most + 1)
+
+
+def test_means_of_shares_have_an_error_of_their_own() -> None:
+    rate = Rate.mean(np.array([0.2, 0.4]))
+    assert (rate.value, rate.error) == (pytest.approx(0.3), pytest.approx(0.1 / 2**0.5))
 
 
 def test_limits_allow_for_the_error_of_the_simulation() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from pytest_lmeval.gate.decision import Decision, Outcome, bound_level, decide
 from pytest_lmeval.gate.detecting import fewest_flips, smallest_drop
@@ -16,6 +17,7 @@ from pytest_lmeval.gate.evidence import Evidence, Levels
 from pytest_lmeval.gate.layers import read_layer
 from pytest_lmeval.gate.settings import Rules, resolve
 from pytest_lmeval.gate.statistics.binary import mcnemar, mid_p
+from pytest_lmeval.gate.statistics.combining import stratified
 
 
 def rules(**said: object) -> Rules:
@@ -61,8 +63,10 @@ def decided(lost: int, gained: int, n: int, family: int = 1, looks: float | None
         (20, 20, 1319, {"preset": "lossless"}, Outcome.PASS, False, False),
         # Enough documents to show an equal model harmless but for one run in twenty, and it is not shown.
         (60, 45, 4096, {"preset": "quantized"}, Outcome.PASS, False, False),
-        (95, 60, 4096, {"preset": "quantized", "min_effect": "2pp"}, Outcome.INCONCLUSIVE, True, False),
+        (90, 55, 4096, {"preset": "quantized", "min_effect": "2pp"}, Outcome.INCONCLUSIVE, True, False),
         (8, 5, 200, {"preset": "quantized"}, Outcome.INCONCLUSIVE, False, True),
+        # A single document in 200 is the whole difference between shown and not shown: by chance, in every second run.
+        (1, 0, 200, {"preset": "finetune"}, Outcome.INCONCLUSIVE, False, True),
     ],
 )
 def test_the_machine(
@@ -70,6 +74,31 @@ def test_the_machine(
 ) -> None:
     found = decided(lost, gained, n, **said)
     assert (found.outcome, found.failed, found.warned) == (outcome, failed, warned)
+
+
+@given(st.integers(0, 40), st.integers(80, 6000), st.sampled_from(["quantized", "finetune"]), st.sampled_from([1, 20]))
+@settings(max_examples=30, deadline=None)
+def test_an_equal_model_fails_no_more_often_than_promised_however_many_documents_change(
+    changed: int, n: int, preset: str, family: int
+) -> None:
+    found = [decided(lost, changed - lost, n, family, preset=preset) for lost in range(changed + 1)]
+    chance = binom.pmf(range(changed + 1), changed, 0.5)
+    failed = chance[[decision.failed for decision in found]].sum()
+    # Given the number of changes, mid-p itself may be somewhat above its level; over all numbers it is not.
+    regressed = chance[[decision.outcome is Outcome.REGRESSED for decision in found]].sum()
+    assert failed <= max(0.05 / family, regressed) + 1e-12
+
+
+def test_where_weights_make_the_estimate_its_own_bound_tells_what_suffices() -> None:
+    by = rules(preset="quantized")
+    for documents, fails in ((500, False), (50_000, True)):
+        parts = [mcnemar(documents // 60, documents // 80, documents, alpha=0.05)] * 2
+        weighted = stratified(parts, [3, 1], alpha=0.05)
+        # As far below the margin as it takes, whatever the number of documents.
+        low = replace(weighted, lower=-0.02, difference=weighted.difference + (-0.02 - weighted.lower), p_worse=1.0)
+        evidence = replace(flips(1, 1, 2 * documents, by), estimate=low)
+        found = decide(evidence, by, family=1, margin=0.01)
+        assert (found.outcome, found.failed) == (Outcome.INCONCLUSIVE, fails)
 
 
 def test_among_many_tests_more_is_needed() -> None:

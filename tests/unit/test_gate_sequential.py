@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.gate.sequential import settled, stopped_equals, stopped_worse
+from benchmarks.gate.rows import Effort
+from benchmarks.gate.sequential import ASKED, WORSE, N, stopped_worse, walk
 from pytest_lmeval.gate.statistics.sequential import (
     CountBounds,
     anytime_p,
@@ -117,29 +118,15 @@ def test_bounds_only_ever_narrow() -> None:
     assert bounds.low <= later.low <= later.high <= bounds.high
 
 
-def test_an_equal_model_is_stopped_no_more_often_than_promised() -> None:
-    for row in stopped_equals(300, seed=3):
-        assert row.bound is not None
-        assert row.value <= row.bound + 3 * math.sqrt(row.bound / 300), row
+def test_a_worse_model_is_stopped_as_soon_as_published() -> None:
+    found = [row for row in stopped_worse(Effort(quick=True)) if row.test == "one e-process" and row.what == ASKED]
+    documents = [N * row.rate.value for row in found]
+    assert documents == [pytest.approx(known, rel=0.2) for _, _, known in WORSE]
 
 
-def test_a_worse_model_is_stopped_soon() -> None:
-    found = {(row.name, row.setting): row.value for row in stopped_worse(100, seed=3)}
-    asked = {setting: value for (name, setting), value in found.items() if name.startswith("documents")}
-    at_5_percent = [value for setting, value in asked.items() if setting.endswith("alpha 0.05")]
-    # What the method is published with: 733, 272, 83, 26 and 11 documents.
-    assert at_5_percent == [pytest.approx(known, rel=0.2) for known in (733, 272, 83, 26, 11)]
-    sure = [
-        value for (name, setting), value in found.items() if name.startswith("worse") and setting[:3] in ("-30", "-70")
-    ]
-    assert sure == [1.0] * 4
-
-
-def test_an_early_pass_is_that_of_the_whole_run() -> None:
-    saved = []
-    for row in settled(25, seed=3, populations=((20, 1319, 2.0),)):
-        if row.bound is None:
-            saved.append(row.value)
-        else:
-            assert row.value <= row.bound + 3 * math.sqrt(row.bound / 25), row
-    assert saved[0] > 0.1 > saved[1] >= 0
+def test_a_walk_ends_where_a_monitor_would() -> None:
+    run = np.array([0, -1, -1, 0, -1, -1, -1, -1, -1, 0])
+    assert walk(run, discordance_evidence(6, 0), 0.0) == (8, discordance_evidence(6, 0))
+    # Six of eight documents are 75 points, seven of nine more.
+    assert walk(run, discordance_evidence(6, 0), 76.0)[0] == 9
+    assert walk(-run, 1.0, 0.0) == (None, 0.0)

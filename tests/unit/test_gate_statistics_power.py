@@ -5,14 +5,16 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
+from pytest_lmeval.gate.statistics.binary import tango_bounds
 from pytest_lmeval.gate.statistics.power import (
     design_effect,
     detectable_binary,
     detectable_continuous,
     documents_needed,
     noninferiority_documents,
+    noninferiority_power,
     observed_design_effect,
 )
 from pytest_lmeval.gate.statistics.unpaired import unpaired_detectable
@@ -60,6 +62,26 @@ def test_detectable_without_pairs(n: int, shown: str) -> None:
 def test_documents_for_noninferiority(margin: float, expected: tuple[int, ...]) -> None:
     found = tuple(noninferiority_documents(margin / 100, psi / 100, alpha=0.05) for psi in (2, 3, 5, 10))
     assert found == expected
+
+
+@CHECKED
+@given(st.integers(0, 40), st.integers(40, 2000), st.sampled_from([0.005, 0.01, 0.02]), st.sampled_from([0.01, 0.05]))
+def test_the_power_of_noninferiority_is_a_sum_over_all_outcomes(
+    flips: int, n: int, margin: float, alpha: float
+) -> None:
+    shown = [b for b in range(flips + 1) if tango_bounds(b, flips - b, n, alpha)[0] > -margin]
+    known = binom.pmf(shown, flips, 0.5).sum()
+    assert noninferiority_power(flips, n, margin, alpha=alpha) == pytest.approx(known, abs=1e-12)
+
+
+def test_of_many_changes_the_power_is_that_of_the_normal_approximation() -> None:
+    n = noninferiority_documents(0.01, 0.05, alpha=0.05, power=0.95)
+    assert noninferiority_power(round(0.05 * n), n, 0.01, alpha=0.05) == pytest.approx(0.95, abs=0.01)
+    # Of few it is not: one change for the worse in 200 documents already leaves two points open.
+    assert noninferiority_documents(0.02, 1 / 200, alpha=0.05, power=0.95) < 200
+    assert noninferiority_power(1, 200, 0.02, alpha=0.05) == 0.5
+    with pytest.raises(ValueError, match="at most 10 changes, found 11"):
+        noninferiority_power(11, 10, 0.01, alpha=0.05)
 
 
 @CHECKED

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+from pytest_lmeval.gate.statistics.binary import tango_z
+
 
 def detectable_binary(n: int, psi: float, *, alpha: float, power: float = 0.8) -> float:
     """The smallest true drop that ``n`` documents show with ``power``, at most ``psi``.
@@ -43,6 +45,28 @@ def noninferiority_documents(margin: float, psi: float, *, alpha: float, power: 
     _check(1, psi)
     z_alpha, z_beta = _quantiles(alpha, power)
     return math.ceil((z_alpha + z_beta) ** 2 * psi / margin**2)
+
+
+def noninferiority_power(flips: int, n: int, margin: float, *, alpha: float) -> float:
+    """How often an equal model that changes ``flips`` of ``n`` documents is shown not to be worse by ``margin``.
+
+    Exact: given their number each change is for the worse with probability 1/2, and what is shown is decided by
+    Tango's score test at ``alpha`` (Stat Med 17:891, 1998). The normal approximation behind
+    :func:`noninferiority_documents` is far off where few documents change. Raises ValueError for counts that cannot be.
+    """
+    _check_drop(margin)
+    if not 0 <= flips <= n:
+        raise ValueError(f"expected at most {n} changes, found {flips}")
+    from scipy.special import bdtr, ndtri
+
+    quantile = -float(ndtri(alpha))
+    # The most changes for the worse with which it is still shown, by halving; -1 where it is with none.
+    low, high = -1, flips + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        shown = tango_z(middle, flips - middle, n, -margin) > quantile
+        low, high = (middle, high) if shown else (low, middle)
+    return float(bdtr(low, flips, 0.5)) if low >= 0 else 0.0
 
 
 def detectable_continuous(stderr: float, *, alpha: float, power: float = 0.8) -> float:
