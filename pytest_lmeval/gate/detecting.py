@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from pytest_lmeval.gate.numbers import is_fraction
 from pytest_lmeval.gate.statistics.power import detectable_binary, detectable_continuous
+from pytest_lmeval.gate.statistics.units import FEW_UNITS, FEWEST_UNITS
 
 if TYPE_CHECKING:
     from pytest_lmeval.gate.evidence import Evidence, Levels
+    from pytest_lmeval.gate.statistics.estimate import Estimate
 
 POWER = 0.8
 
@@ -22,7 +24,7 @@ def smallest_drop(evidence: Evidence, levels: Levels) -> float:
     """
     estimate = evidence.estimate
     if evidence.flip_rate is None or estimate.clusters is not None:
-        if estimate.stderr is None or not math.isfinite(estimate.stderr):
+        if estimate.stderr is None or not math.isfinite(estimate.stderr) or not _can_tell(estimate, levels):
             return math.inf
         if estimate.stderr > 0:
             return detectable_continuous(estimate.stderr, alpha=levels.alpha, power=POWER)
@@ -32,6 +34,14 @@ def smallest_drop(evidence: Evidence, levels: Levels) -> float:
     if not evidence.flip_rate or not math.isfinite(least):
         return least
     return max(least, detectable_binary(estimate.n, evidence.flip_rate, alpha=levels.alpha, power=POWER))
+
+
+def _can_tell(estimate: Estimate, levels: Levels) -> bool:
+    """Whether so few clusters can be significant: where there are few, their signs are turned, 2^C ways."""
+    clusters = estimate.clusters
+    if clusters is None or clusters >= FEW_UNITS:
+        return True
+    return clusters >= FEWEST_UNITS and 2.0**-clusters <= levels.alpha
 
 
 def fewest_flips(alpha: float) -> int:

@@ -8,6 +8,7 @@ family (Bonferroni), so that it fails only where this does; what fails only here
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -136,8 +137,9 @@ def _margin(family: Sequence[Entry]) -> float:
 
 def _pooled(family: Sequence[Entry]) -> Estimate | None:
     """Estimate the drop over all documents, each counted once: a group stands for its leaves."""
-    # The first metric of a task: a second one is of the same documents.
-    first = {entry.task: entry for entry in reversed(family) if entry.fraction and entry.estimate.n}
+    # The first metric of a task: a second one is of the same documents. And none of which nothing can be concluded.
+    usable = [entry for entry in family if entry.fraction and entry.estimate.n and math.isfinite(entry.estimate.lower)]
+    first = {entry.task: entry for entry in reversed(usable)}
     parts = [entry for entry in family if first.get(entry.task) is entry]
     if len(parts) < 2:
         return None

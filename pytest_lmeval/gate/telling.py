@@ -173,7 +173,8 @@ _CERTAIN = (Outcome.REGRESSED, Outcome.REGRESSED_WITHIN_MARGIN, Outcome.IMPROVED
 def drift_told(comparison: Comparison) -> str:
     """Tell that the margins moved, or too many documents changed sides, although the scores show nothing."""
     certain = any(decision.outcome in _CERTAIN for decision in comparison.decisions)
-    scores = "" if certain else "the scores show no harm, but "
+    told = all(math.isfinite(decision.evidence.estimate.lower) for decision in comparison.decisions)
+    scores = "" if certain else "the scores show no harm, but " if told else "the scores can tell nothing, but "
     if comparison.drift is None or not comparison.drift.moved:
         return f"{scores}{comparison.restless}"
     return f"{scores}the log-probabilities behind the answers moved. {_margins(comparison)}"

@@ -163,6 +163,10 @@ def test_the_smallest_drop_is_never_below_the_fewest_flips_that_tell() -> None:
     assert smallest_drop(flips(33, 33, 1319, by), levels) == pytest.approx(0.0195, abs=1e-4)
     shaky = replace(flips(3, 2, 100, by), estimate=replace(mcnemar(3, 2, 100, alpha=0.05), clusters=4, stderr=None))
     assert smallest_drop(shaky, levels) == math.inf
+    # All of six clusters to the worse are 1 of 64 ways, whatever their errors.
+    for clusters, seen in ((4, False), (6, False), (7, True), (20, True)):
+        few = replace(shaky, estimate=replace(mcnemar(3, 2, 100, alpha=0.05), clusters=clusters))
+        assert math.isfinite(smallest_drop(few, levels)) is seen
 
 
 def test_a_gate_that_cannot_see_its_margin_is_blind() -> None:

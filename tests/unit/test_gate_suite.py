@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -69,6 +70,16 @@ def test_documents_count_once_however_many_metrics_are_gated() -> None:
     assert more is not None
     assert more.pooled is not None
     assert more.pooled.n == 2 * 1319
+
+
+def test_a_task_of_which_nothing_can_be_concluded_is_not_pooled() -> None:
+    few = member("few", 30, 0, 60)
+    few = replace(few, estimate=replace(few.estimate, clusters=3, lower=-math.inf, p_worse=1.0), p=1.0, beyond=True)
+    verdict = judge_suite([few, member("a", 10, 10), member("b", 10, 10)])
+    assert verdict is not None
+    assert verdict.pooled is not None
+    assert verdict.pooled.n == 2 * 1319
+    assert verdict.status is SuiteStatus.PASS
 
 
 def test_holm_finds_what_bonferroni_let_pass() -> None:
