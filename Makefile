@@ -30,7 +30,7 @@ help:
 	@echo "make conformance  every task of lm-eval's catalogue against lm-eval; an hour or so, goes on where it stopped"
 	@echo "make bench      the hf backend and lm-eval's side by side: speed, memory, answers; half an hour on 2 cores"
 	@echo "make bench-engines  the vllm and openai backends and lm-eval's on one engine; half an hour on 2 cores"
-	@echo "make gate-simulation  false-alarm rates and power of the regression gate; two minutes"
+	@echo "make gate-simulation  false-alarm rates and power of the regression gate; three minutes"
 	@echo "make check      formatting, lint and types"
 	@echo "make clean      remove the virtual environment and everything made by these commands"
 
