@@ -89,8 +89,11 @@ def _inconclusive(decision: Decision, comparison: Comparison) -> str:
     if not math.isfinite(evidence.estimate.lower):
         return f"{_moved(decision, comparison)}: whether that is chance cannot be said"
     worst = _points(evidence, -evidence.estimate.lower)
+    # What did not fall needs no excuse.
+    may_be = "that may be chance, but it could be" if evidence.estimate.difference < 0 else "the model could still be"
+    than = "as bad as" if evidence.estimate.difference < 0 else "worse by"
     return (
-        f"{_moved(decision, comparison)}: that may be chance, but it could be as bad as {worst}, beyond the margin of "
+        f"{_moved(decision, comparison)}: {may_be} {than} {worst}, beyond the margin of "
         f"{_points(evidence, decision.margin)}. {_enough(decision)}"
     )
 
@@ -107,7 +110,7 @@ _TOLD = {
 def _moved(decision: Decision, comparison: Comparison) -> str:
     evidence = decision.evidence
     if evidence.difference == 0:
-        return f"{evidence.metric} is {format_value(evidence.value)} as before"
+        return f"{evidence.metric} is {format_value(evidence.value)} as before{_on(evidence, comparison)}"
     verb = "rose" if evidence.difference > 0 else "fell"
     distance = _points(evidence, abs(evidence.difference))
     return (
@@ -174,7 +177,8 @@ def drift_told(comparison: Comparison) -> str:
     """Tell that the margins moved, or too many documents changed sides, although the scores show nothing."""
     certain = any(decision.outcome in _CERTAIN for decision in comparison.decisions)
     told = all(math.isfinite(decision.evidence.estimate.lower) for decision in comparison.decisions)
-    scores = "" if certain else "the scores show no harm, but " if told else "the scores can tell nothing, but "
+    no_harm = "the scores are no evidence of harm, but " if told else "the scores can tell nothing, but "
+    scores = "" if certain else no_harm
     if comparison.drift is None or not comparison.drift.moved:
         return f"{scores}{comparison.restless}"
     return f"{scores}the log-probabilities behind the answers moved. {_margins(comparison)}"

@@ -26,7 +26,8 @@ class ReportRow:
     documents are counted in their members' rows. ``warnings`` say what the numbers do not: documents not scored.
     ``alias`` is the name that the task file wants shown, kept for other programs: what is shown here can be selected.
     ``findings`` are the gated metrics that were compared, ``notes`` the verdict's reasons where it passed and yet there
-    is something to say. ``errors`` counts documents without an answer.
+    is something to say. ``errors`` counts documents without an answer. ``margins_moved`` is the mean size by which gold
+    margins differ from the baseline's, as a share of their spread; None where there are none.
     """
 
     nodeid: str
@@ -53,6 +54,7 @@ class ReportRow:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     errors: int = 0
+    margins_moved: float | None = None
 
     @property
     def finding(self) -> Finding | None:
@@ -96,6 +98,7 @@ class ReportRow:
             findings=row.each("findings", Finding.from_json),
             notes=row.texts("notes"),
             errors=row.count("errors"),
+            margins_moved=row.optional_number("margins_moved"),
         )
 
 
@@ -141,6 +144,7 @@ def report_row(
         findings=findings,
         notes=tuple(warnings_of(verdict)),
         errors=result.errors,
+        margins_moved=comparison.drift.share if comparison and comparison.drift else None,
     )
 
 

@@ -26,6 +26,7 @@ ROW_KEYS = {
         "notes",
         "errors",
     ),
+    *("findings", "notes", "errors", "margins_moved"),
 }
 
 

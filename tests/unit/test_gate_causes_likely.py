@@ -132,7 +132,7 @@ def test_more_errors_than_losses_come_first() -> None:
 
 def test_changes_in_both_directions_are_no_direction() -> None:
     pairs = [*many(lost, 52), *many(won, 50, 60), *many(kept, 900, 200)]
-    assert cause(pairs).startswith("documents change both ways (52 lost, 50 won)")
+    assert cause(pairs).startswith("documents change both ways (52 lost, 50 gained)")
     assert cause([*many(lost, 52), *many(won, 22, 60), *many(kept, 900, 200)]) == ""
     assert cause([*many(lost, 4), *many(won, 4, 60), *many(kept, 900, 200)]) == ""
 

@@ -37,7 +37,7 @@ def test_nothing_is_said_where_nothing_got_worse() -> None:
 
 def test_a_lost_choice_is_told_in_full() -> None:
     assert lines([chosen(7, 0, 2, old_margin=1.5, margin=-0.25), won(8)]) == [
-        "1 of 2 documents lost (right before, wrong now), 1 won",
+        "1 of 2 documents lost (right before, wrong now), 1 gained",
         "of these: 1 answered otherwise",
         "document 7: expected 'choice 0 of 7'",
         "  asked 'Question 7?\\nA:'",
@@ -104,7 +104,7 @@ def test_kinds_and_ends_of_flawed_answers_are_shown() -> None:
 def test_an_unanswered_document_is_told_apart_and_shows_its_error() -> None:
     shown = lines([pair(0, 1.0, None, error="HTTP 500: try again", flaw=Flaw.ERROR), kept(1)])
     assert shown[:2] == [
-        "0 of 1 documents lost (right before, wrong now), 0 won",
+        "0 of 1 documents lost (right before, wrong now), 0 gained",
         "without a value now, so neither right nor wrong: 1 more",
     ]
     assert "document 0 (error): expected '42'" in shown

@@ -121,7 +121,7 @@ def _both_ways(facts: Facts) -> str | None:
     if not facts.measure.binary or lost + won < _MANY_FLIPS or float(mid_p(lost, won)) < _NO_DIRECTION:
         return None
     return (
-        f"documents change both ways ({lost:,} lost, {won:,} won): this looks like noise or a different rounding, "
+        f"documents change both ways ({lost:,} lost, {won:,} gained): this looks like noise or a different rounding, "
         "not like a direction"
     )
 

@@ -49,7 +49,7 @@ def account_lines(account: Account, *, verbosity: int) -> list[str]:
 
 
 def _counts(account: Account) -> Iterator[str]:
-    lost, won = ("lost (right before, wrong now)", "won") if account.measure.binary else ("worse", "better")
+    lost, won = ("lost (right before, wrong now)", "gained") if account.measure.binary else ("worse", "better")
     yield f"{account.regressed:,} of {account.documents:,} documents {lost}, {account.improved:,} {won}"
     kinds = kinds_of(flip for flip in account.flips if flip.scored)
     told = ", ".join(f"{count:,} {_WORDS[kind]}" for kind, count in kinds.items())
