@@ -21,7 +21,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_PIP := $(VLLM_BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO_TASKS := tasks/hellaswag.yaml tasks/arc_easy.yaml tasks/demo
 
-.PHONY: help demo test test-engines conformance bench bench-engines gate-simulation lint typecheck check clean
+.PHONY: help demo test test-engines conformance bench bench-engines gate-simulation gate-models lint typecheck check clean
 
 help:
 	@echo "make demo       a real model on real benchmarks, against the committed baselines"
@@ -31,6 +31,7 @@ help:
 	@echo "make bench      the hf backend and lm-eval's side by side: speed, memory, answers; half an hour on 2 cores"
 	@echo "make bench-engines  the vllm and openai backends and lm-eval's on one engine; half an hour on 2 cores"
 	@echo "make gate-simulation  false-alarm rates and power of the regression gate; three minutes"
+	@echo "make gate-models  what the gate says of real models: other batches, fewer bits, a smaller model; a quarter of an hour"
 	@echo "make check      formatting, lint and types"
 	@echo "make clean      remove the virtual environment and everything made by these commands"
 
@@ -59,6 +60,9 @@ bench-engines: $(VLLM_VENV)/.engines $(DEMO_CHECKPOINT)/config.json $(DEMO_DATA)
 
 gate-simulation: $(VENV)/.test
 	$(BIN)/python -m benchmarks.gate $(ARGS)
+
+gate-models: $(VENV)/.test $(DEMO_DATA)/.complete
+	$(BIN)/python -m benchmarks.gate.models --demo-data=$(DEMO_DATA) $(ARGS)
 
 check: lint typecheck
 

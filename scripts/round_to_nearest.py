@@ -22,16 +22,22 @@ def rounded(weight: Any, bits: int) -> Any:
     return (weight / step).round().clamp(-largest - 1, largest) * step
 
 
-def write(source: Path, out: Path, bits: int) -> None:
-    """Write the copy, complete or not at all."""
+def round_linear(model: Any, bits: int) -> None:
+    """Round every linear layer of a model of transformers in place, its head excepted."""
     import torch
-    import transformers
 
-    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype="float32")
     with torch.no_grad():
         for name, module in model.named_modules():
             if isinstance(module, torch.nn.Linear) and "lm_head" not in name:
                 module.weight.copy_(rounded(module.weight, bits))
+
+
+def write(source: Path, out: Path, bits: int) -> None:
+    """Write the copy, complete or not at all."""
+    import transformers
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype="float32")
+    round_linear(model, bits)
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)
