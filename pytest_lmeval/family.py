@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 import pytest
 
-from pytest_lmeval.collection import TaskItem, policy_of
+from pytest_lmeval.collection import TaskItem, gate_of, policy_of
+from pytest_lmeval.gate.policy import ModelPolicy
 from pytest_lmeval.gate.settings import Consequence, Mode
 from pytest_lmeval.tasks.groups import Group
 
@@ -51,4 +52,17 @@ def _tests(item: TaskItem) -> int:
     if rules.mode is Mode.OFF:
         return 0
     choices = not isinstance(item.target, Group) and item.target.output_type == "multiple_choice"
-    return max(1, len(policy.rules)) + (1 if choices and rules.on_drift is Consequence.FAIL else 0)
+    return _gated(item, policy) + (1 if choices and rules.on_drift is Consequence.FAIL else 0)
+
+
+def _gated(item: TaskItem, policy: ModelPolicy) -> int:
+    """How many metrics are gated: those that are named, and the main one.
+
+    The main metric of a task is the first that its gate names for all models, that of a group the first it aggregates.
+    """
+    if isinstance(item.target, Group):
+        main = [aggregate.metric for aggregate in item.target.spec.aggregates[:1]]
+    else:
+        main = list(gate_of(item.target).general.rules)
+    has_main = any(key.partition(",")[0] in main or key in main for key in policy.rules)
+    return len(policy.rules) + (0 if has_main else 1)

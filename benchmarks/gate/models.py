@@ -81,13 +81,14 @@ def command(case: Case, setup: Setup, report: Path) -> list[str]:
     """Spell the run of a case."""
     # The shared folder has every data set, the one that `make demo` lays out those of two tasks.
     data = setup.demo_data if case.tasks == CHOICES else setup.shared / "data"
-    judged = [f"--lm-gate={case.preset}", f"--lm-baseline={case.baseline}"]
+    recorded = ["--lm-update-baseline=all", "--lm-accept-regression"]
     return [
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
         f"--lm-model={case.candidate}",
         f"--lm-limit={min(case.limit, setup.at_most or case.limit)}",
         f"--lm-data-dir={data}",
-        *(judged if case.preset else ["--lm-update-baseline=all", "--lm-accept-regression"]),
+        f"--lm-baseline={case.baseline}",
+        *([f"--lm-gate={case.preset}"] if case.preset else recorded),
         f"--lm-report=json:{report}",
         *("-o", f"lm_baseline_dir={setup.output / 'baselines'}"),
         *case.tasks,

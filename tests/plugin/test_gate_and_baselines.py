@@ -147,7 +147,7 @@ def test_a_worse_model_is_a_failure_that_lists_documents(recorded: Project, run:
             "rivers: REGRESSED: acc fell by 80.00 points, from 1.0000 to 0.2000 on 40 documents (32 lost, 0 gained). *",
             "  acc  0.2000 ± 0.0641  (n=40)  baseline 1.0000, -80.00 points",
             "  acc: one-sided mid-p McNemar test (n = 40), p = *",
-            "32 of 40 documents lost (right before, wrong now), 0 won",
+            "32 of 40 documents lost (right before, wrong now), 0 gained",
             "document 8: expected 'north'",
             "  asked 'Where does rivers 8 flow?'",
             "  then 'north', now 'south', *",
@@ -277,6 +277,19 @@ def test_a_group_is_a_member_of_the_family_without_a_file_of_its_own(project: Pr
     result = project.run("--lm-model=pupil,knows=97")
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["suite: SUSPECT: *"])
+
+
+@pytest.mark.parametrize("gate", ["{acc_norm: {margin: 1pp}}", "{models: {'pupil*': {acc_norm: {margin: 1pp}}}}"])
+def test_the_main_metric_of_a_group_is_gated_beside_those_that_are_named(project: Project, gate: str) -> None:
+    project.group((30, 30), extra=f"  - {{metric: acc_norm, weight_by_size: true}}\ngate: {gate}\n")
+    for name in ("lakes", "seas"):
+        path = f"tasks/waters/{name}.yaml"
+        project.write(path, project.read(path) + "  - {metric: acc_norm, aggregation: mean, higher_is_better: true}\n")
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=3)
+    # Six lost of either metric: p is 2^-7, below 0.01 alone and above it as one of two.
+    lost = project.run("--lm-model=pupil,knows=27", "--lm-on-drift=pass", "--lm-report=json:report.json")
+    lost.assert_outcomes(passed=3)
+    assert project.report()["run"]["suite"]["status"] == "suspect"
 
 
 def test_no_comparison(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
