@@ -51,8 +51,9 @@ def _tests(item: TaskItem) -> int:
     rules = policy.settings
     if rules.mode is Mode.OFF:
         return 0
-    choices = not isinstance(item.target, Group) and item.target.output_type == "multiple_choice"
-    return _gated(item, policy) + (1 if choices and rules.on_drift is Consequence.FAIL else 0)
+    # Drift of margins, or of answers beyond their noise.
+    drifts = not isinstance(item.target, Group) and rules.on_drift is Consequence.FAIL
+    return _gated(item, policy) + (1 if drifts else 0)
 
 
 def _gated(item: TaskItem, policy: ModelPolicy) -> int:

@@ -9,7 +9,7 @@ family (Bonferroni), so that it fails only where this does; what fails only here
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -19,6 +19,9 @@ from pytest_lmeval.gate.numbers import format_distance
 from pytest_lmeval.gate.statistics.combining import largest_drop, pooled_binary, stratified
 from pytest_lmeval.gate.statistics.estimate import Estimate
 from pytest_lmeval.gate.statistics.multiple import benjamini_hochberg, fisher, holm
+
+# So many leaves of a group are named.
+_NAMED = 5
 
 POOLED = "all tasks together"
 
@@ -104,19 +107,20 @@ def judge_suite(tested: Sequence[Entry], *, everything: bool = False, seed: int 
         p_values[POOLED] = _pooled_p(pooled, family, everything=everything, seed=seed)
     adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     leaves = [entry for entry in tested if entry.leaf_of is not None]
-    q_values = benjamini_hochberg([entry.p for entry in leaves])
+    q_values = dict(zip([e.name for e in leaves], benjamini_hochberg([e.p for e in leaves]), strict=True))
     failing = tuple(_failing(family, adjusted))
     told = (
         *failing,
         *_together(family, pooled, adjusted),
         *_no_longer(family, adjusted),
         *_suspects(family, adjusted),
+        *_leaves_told(family, leaves, q_values),
     ) or tuple(_nothing(family, pooled, adjusted))
     return SuiteVerdict(
         status=_status(family, adjusted, pooled),
         sentences=told,
         adjusted=MappingProxyType(adjusted),
-        leaves=MappingProxyType({entry.name: q for entry, q in zip(leaves, q_values, strict=True)}),
+        leaves=MappingProxyType(q_values),
         pooled=pooled,
     )
 
@@ -192,6 +196,17 @@ def _together(family: Sequence[Entry], pooled: Estimate | None, adjusted: Mappin
         f"all tasks together lost {drop} over {pooled.n:,} documents (adjusted p = {adjusted[POOLED]:.2g})"
         f"{within if pooled.lower > -margin else ''}"
     ]
+
+
+def _leaves_told(family: Sequence[Entry], leaves: Sequence[Entry], q_values: Mapping[str, float]) -> Iterator[str]:
+    """Name the tasks that moved in groups that failed: shown, and no verdict of their own."""
+    for group in (entry for entry in family if entry.failed):
+        moved = [e for e in leaves if e.leaf_of == group.task and q_values[e.name] < group.alpha_warn]
+        moved.sort(key=lambda entry: (q_values[entry.name], entry.name))
+        if moved:
+            told = ", ".join(f"{entry.task} (q = {q_values[entry.name]:.2g})" for entry in moved[:_NAMED])
+            more = f" and {len(moved) - _NAMED} more" if len(moved) > _NAMED else ""
+            yield f"of {group.task}, {told}{more} fell"
 
 
 def _nothing(family: Sequence[Entry], pooled: Estimate | None, adjusted: Mapping[str, float]) -> list[str]:

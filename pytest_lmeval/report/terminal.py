@@ -105,6 +105,8 @@ def format_suite(suite: SuiteVerdict) -> Iterator[tuple[str, Mapping[str, bool]]
     markup = {SuiteStatus.REGRESSED: _RED, SuiteStatus.SUSPECT: _YELLOW, SuiteStatus.PASS: _PLAIN}[suite.status]
     for at, sentence in enumerate(suite.sentences):
         yield (f"suite: {suite.status.value.upper()}: {sentence}" if at == 0 else f"  {sentence}"), markup
+    if suite.sentences and suite.status is not SuiteStatus.PASS:
+        yield "  look further with -v, which tells the numbers of every task", markup
 
 
 def plain_text(line: Line) -> str:

@@ -151,3 +151,13 @@ def test_it_travels_as_plain_values() -> None:
     verdict = judge_suite([member("a", 20, 22), member("b", 15, 15)])
     assert verdict is not None
     assert json.loads(json.dumps(verdict.to_json()))["status"] == "pass"
+
+
+def test_a_group_that_failed_names_the_leaves_that_fell() -> None:
+    group = member("group", 120, 50, 4000, failed=True)
+    leaves = [member("x", 70, 10, 2000, leaf_of="group"), member("y", 50, 40, 2000, leaf_of="group")]
+    verdict = judge_suite([group, *leaves])
+    assert verdict is not None
+    assert verdict.sentences[-1].startswith("of group, x (q = ")
+    assert verdict.sentences[-1].endswith(") fell")
+    assert judge_suite([member("group", 60, 50, 4000), *leaves]).sentences == ()  # type: ignore[union-attr]
