@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["pytester"]
+
+# The engines' environment has no hypothesis, and no test that needs it.
+if os.environ.get("CI") and find_spec("hypothesis") is not None:
+    from hypothesis import settings
+
+    # The same examples each time: what is found on a machine of one's own is no reason for another's change to fail.
+    settings.register_profile("ci", derandomize=True)
+    settings.load_profile("ci")
 
 REPOSITORY = Path(__file__).parents[1]
 
