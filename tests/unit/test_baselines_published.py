@@ -103,7 +103,9 @@ NUMBER = "expected a number, or a mapping with value, n and stderr, found"
         ("source: x\nscores: {a: !function os.system}", "line 2: tags are not read here"),
         ("source: [x", "not valid YAML: "),
         ("source: 2026-99-99", "holds a number or a date that cannot be read"),
-        ("[" * 100_000, "nested deeper than 10 levels"),
+        ("[" * 50, "line 1: nested deeper than 10 levels"),
+        # How libyaml says it depends on its version.
+        ("[" * 100_000, "nest"),
     ],
 )
 def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
