@@ -41,7 +41,7 @@ class TaskItem(pytest.Function):
     @classmethod
     def build(cls, parent: TaskFile, target: TaskSpec | Group, *, from_group: bool) -> TaskItem:
         """Make the item and mark it with ``lmeval`` and the task's tags."""
-        name = _item_name(target_name(target))
+        name = item_name(target_name(target))
         item: TaskItem = cls.from_parent(parent, name=name, callobj=check_task)
         item.target, item.from_group = target, from_group
         item.add_marker(pytest.mark.lmeval)
@@ -253,7 +253,8 @@ def target_name(target: TaskSpec | Group) -> str:
     return target.spec.group if isinstance(target, Group) else target.task
 
 
-def _item_name(task: str) -> str:
+def item_name(task: str) -> str:
+    """Spell a task's name as that of its item."""
     # A bracket or a double colon would make pytest read the node id differently from how it wrote it.
     return task.replace("::", ".").replace("[", "(").replace("]", ")")
 

@@ -16,9 +16,11 @@ from pytest_lmeval.baseline_sources import baseline_of, is_compared, is_stored, 
 from pytest_lmeval.baselines.extension import baseline_assertion, check_baseline
 from pytest_lmeval.baselines.provenance import commit_of
 from pytest_lmeval.baselines.record import Baseline, from_result
+from pytest_lmeval.baselines.update import Update
 from pytest_lmeval.calibrating import Calibration, calibration_of
 from pytest_lmeval.check import Judged
 from pytest_lmeval.collection import TaskItem, describe, document_of, policy_of
+from pytest_lmeval.commands import command_for
 from pytest_lmeval.errors import BackendError, BaselineError, LMEvalError
 from pytest_lmeval.family import Family
 from pytest_lmeval.gate.comparison import Context
@@ -37,7 +39,6 @@ from pytest_lmeval.runner import Runner
 from pytest_lmeval.state import FAMILY, ROWS, SETTINGS
 from pytest_lmeval.stopping import monitor_of, stop_of
 from pytest_lmeval.tasks.groups import Group
-from pytest_lmeval.xdist import command_line
 
 _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
 
@@ -74,9 +75,10 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
     text = explain(
         verdict,
         result,
-        command=command_line(item.config),
+        command=command_for(item),
         verbosity=max(0, verbosity),
         recordable=isinstance(item, TaskItem) and is_stored(item),
+        updating=item.config.stash[SETTINGS].baseline.update in (Update.CHANGED, Update.ALL),
     )
     if verdict.is_error:
         raise (BackendError if verdict.status is Status.ERROR else BaselineError)(text)

@@ -6,6 +6,8 @@ pure function of the node id, so scheduler and workers agree without talking.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,9 +37,27 @@ def scope_of(item: pytest.Item) -> str:
 
 
 def command_line(config: pytest.Config) -> list[str]:
-    """The words of the command that started this run; a worker has them from its controller."""
-    arguments = getattr(config, "workerinput", {}).get(_COMMAND) or config.invocation_params.args
-    return ["pytest", *(str(argument) for argument in arguments)]
+    """The words of the command that started this run, but for files and node ids; a worker's are its controller's."""
+    arguments = getattr(config, "workerinput", {}).get(_COMMAND)
+    return ["pytest", *(_arguments(config) if arguments is None else arguments)]
+
+
+def without_places(words: Sequence[str], places: Sequence[str]) -> list[str]:
+    """Drop the files, folders and node ids from a command; the value of an option may be spelled like one, and stays.
+
+    ``places`` are the positional arguments as pytest read them.
+    """
+    given, found = Counter(places), Counter(words)
+
+    def is_place(at: int) -> bool:
+        word, before = words[at], words[at - 1] if at else ""
+        return word in given and (found[word] == given[word] or not before.startswith("-"))
+
+    return [word for at, word in enumerate(words) if not is_place(at)]
+
+
+def _arguments(config: pytest.Config) -> list[str]:
+    return without_places([str(word) for word in config.invocation_params.args], config.option.file_or_dir or ())
 
 
 class SchedulerPlugin:
@@ -46,7 +66,7 @@ class SchedulerPlugin:
     def pytest_configure_node(self, node: Any) -> None:
         """Give a worker what only the controller knows."""
         node.workerinput[_WHOLE_FILES] = node.config.getoption("dist") in _DISTRIBUTIONS
-        node.workerinput[_COMMAND] = [str(argument) for argument in node.config.invocation_params.args]
+        node.workerinput[_COMMAND] = _arguments(node.config)
 
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         """Group by work unit where the user chose no other distribution (``-n`` alone means ``load``)."""

@@ -34,10 +34,12 @@ def explain(
     command: Sequence[str] = ("pytest",),
     verbosity: int = 0,
     recordable: bool = True,
+    updating: bool = False,
 ) -> str:
-    """Explain a verdict to a person. ``command`` are the words that made this run; what to type next repeats it.
+    """Explain a verdict to a person. ``command`` are the words that run this task again; what to type next adds to it.
 
     ``recordable`` is False where the baseline is no file that a run writes, so that nothing can be accepted.
+    ``updating`` tells that ``command`` replaces baselines already.
     """
     lines = [f"{result.task}: {_headline(verdict)}"]
     lines += [f"  {reason}" for reason in verdict.reasons[1:]]
@@ -45,27 +47,17 @@ def explain(
     if verdict.status is not Status.INCOMPARABLE:
         lines += _numbers(verdict, result)
         lines += _causes(verdict, result, verbosity)
-    lines += _next(verdict, result, command, verbosity, recordable=recordable)
+    lines += _next(verdict, result, command, verbosity, recordable=recordable, updating=updating)
     return "\n".join(lines)
 
 
-def accept_command(command: Sequence[str], task: str, leaves: Sequence[str] = (), *, lower: bool = False) -> str:
-    """Spell the command that makes this task's result the baseline, quoted for a shell.
+def accept_command(command: Sequence[str], *, updating: bool = False, lower: bool = False) -> str:
+    """Spell the command that makes a task's result the baseline, quoted for a shell.
 
-    A group is compared by the files of its ``leaves``: these are what has to be recorded.
+    Where the run was ``updating``, ``command`` says already what to write.
     """
-    words = [*_for_task(command, task, leaves), "--lm-update-baseline"]
-    return shlex.join([*words, "--lm-accept-regression"] if lower else words)
-
-
-def _for_task(command: Sequence[str], task: str, leaves: Sequence[str] = ()) -> list[str]:
-    selected: list[str] = []
-    for name in (task, *leaves):
-        # -k looks for a part of a name: what holds a name that is there already is selected with it.
-        item = name.replace("::", ".")
-        if not any(other.lower() in item.lower() for other in selected):
-            selected.append(item)
-    return [*command, "-k", " or ".join(selected)]
+    update = [] if updating else ["--lm-update-baseline"]
+    return shlex.join([*command, *update, *(["--lm-accept-regression"] if lower else [])])
 
 
 def _headline(verdict: Verdict) -> str:
@@ -149,17 +141,16 @@ def _is_news(verdict: Verdict) -> bool:
 
 
 def _next(
-    verdict: Verdict, result: TaskResult, command: Sequence[str], verbosity: int, *, recordable: bool
+    verdict: Verdict, result: TaskResult, command: Sequence[str], verbosity: int, *, recordable: bool, updating: bool
 ) -> Iterator[str]:
     """What to type: to look further, and to accept what is seen."""
-    leaves = [leaf.task for leaf in result.leaves]
     if verdict.status is Status.INCOMPARABLE:
         yield from ("", "see what is asked with:", f"  pytest --lm-preview={shlex.quote(result.task)}")
     elif verdict.status in (*_WORSE, Status.DRIFT, Status.BELOW_THRESHOLD) and verbosity < 2:
-        yield from ("", "look further with:", f"  {shlex.join([*_for_task(command, result.task, leaves), '-vv'])}")
+        yield from ("", "look further with:", f"  {shlex.join([*command, '-vv'])}")
     if verdict.status in _ACCEPTABLE and recordable:
         lower = bool(verdict.lowered)
-        yield from ("", "accept it with:", f"  {accept_command(command, result.task, leaves, lower=lower)}")
+        yield from ("", "accept it with:", f"  {accept_command(command, updating=updating, lower=lower)}")
 
 
 def escape(text: str) -> str:

@@ -153,9 +153,9 @@ def test_a_worse_model_is_a_failure_that_lists_documents(recorded: Project, run:
             "  then 'north', now 'south', *",
             "29 more, all shown with -vv",
             "look further with:",
-            "  pytest * -k rivers -vv",
+            "  pytest * --lm-early-stop=false tasks/rivers.yaml::rivers -vv",
             "accept it with:",
-            "  pytest * -k rivers --lm-update-baseline --lm-accept-regression",
+            "  pytest * --lm-early-stop=false tasks/rivers.yaml::rivers --lm-update-baseline --lm-accept-regression",
         ]
     )
     assert recorded.baselines() == before
@@ -223,32 +223,49 @@ def test_a_baseline_folder(project: Project) -> None:
     assert (project.path / "kept" / "pupil" / "rivers.json").is_file()
 
 
-def test_the_accept_command_accepts(recorded: Project) -> None:
-    result = recorded.run("--lm-model=pupil,knows=8", "tasks/rivers.yaml")
+def accepting(result: pytest.RunResult) -> list[str]:
+    """The arguments of the command that the only failure says to accept it with."""
     lines = [line.strip() for line in result.stdout.lines]
-    command = lines[lines.index("accept it with:") + 1].split()
+    command = shlex.split(lines[lines.index("accept it with:") + 1])
     assert command[0] == "pytest"
-    recorded.run(*command[1:]).assert_outcomes(passed=1)
-    recorded.run("--lm-model=pupil,knows=8", "tasks/rivers.yaml").assert_outcomes(passed=1)
+    return command[1:]
+
+
+def test_the_accept_command_accepts_this_task_and_no_other(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A part of the other's name, which -k would find in both.
+    for name in ("rivers", "rivers_deep"):
+        project.choice_task(name, range(40))
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=2)
+    other = project.read("baselines/pupil/rivers_deep.json")
+    # Elsewhere than at the root, where node ids start.
+    monkeypatch.chdir(project.path / "tasks")
+    worse = ("--lm-model=pupil,knows=8", "--rootdir=..", "--lm-tasks=rivers,rivers_deep")
+    result = project.run(*worse, "-k", "rivers and not deep", "rivers.yaml")
+    assert accepting(result)[-3:] == ["--lm-tasks=", "--lm-update-baseline", "--lm-accept-regression"]
+    project.run(*accepting(result)).assert_outcomes(passed=1)
+    assert project.read("baselines/pupil/rivers_deep.json") == other
+    project.run(*worse, "rivers.yaml::rivers", "--lm-tasks=").assert_outcomes(passed=1)
+
+
+def test_the_accept_command_of_an_update_of_all_updates_all(recorded: Project) -> None:
+    # Worse by so little that an update of what changed would leave the file as it is.
+    result = recorded.run("--lm-model=pupil,knows=39", "--lm-update-baseline=all", "tasks/rivers.yaml")
+    result.assert_outcomes(failed=1)
+    recorded.run(*accepting(result)).assert_outcomes(passed=1)
+    assert '"value": 0.975' in recorded.read("baselines/pupil/rivers.json")
 
 
 def test_the_accept_command_of_a_group_records_what_the_group_is_compared_by(project: Project) -> None:
     project.group((40, 40))
-    # Neither the group's folder nor its file is called like the group.
-    for name in ("lakes", "seas"):
-        project.choice_task(name, range(40), folder="tasks/wet", tag="water")
-    project.write("tasks/wet/all.yaml", project.read("tasks/waters/waters.yaml"))
-    folder = project.path / "tasks" / "waters"
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.unlink() if path.is_file() else path.rmdir()
-    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=3)
-    result = project.run("--lm-model=pupil,knows=20")
-    result.assert_outcomes(passed=2, failed=1)
-    lines = [line.strip() for line in result.stdout.lines]
-    command = shlex.split(lines[lines.index("accept it with:") + 1])
-    assert "waters or lakes or seas" in command
-    project.run(*command[1:]).assert_outcomes(passed=3)
-    project.run("--lm-model=pupil,knows=20").assert_outcomes(passed=3)
+    project.choice_task("waters_deep")
+    project.run("--lm-model=pupil", "--lm-update-baseline").assert_outcomes(passed=4)
+    # Its tasks were not selected, and have to be recorded.
+    result = project.run("--lm-model=pupil,knows=20", "-k", "waters.yaml and not lakes and not seas and not deep")
+    result.assert_outcomes(failed=1)
+    command = accepting(result)
+    assert "tasks/waters/waters.yaml" in command
+    project.run(*command).assert_outcomes(passed=3)
+    project.run("--lm-model=pupil,knows=20", "tasks/waters").assert_outcomes(passed=3)
 
 
 def test_a_group_that_has_no_baseline_decides_for_none_of_its_tasks(project: Project, run: Run) -> None:
