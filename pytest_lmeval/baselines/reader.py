@@ -57,7 +57,7 @@ def _other_format(version: int) -> str:
         return f"a newer pytest-lmeval wrote it, and this one reads format {FORMAT_VERSION}; update pytest-lmeval"
     return (
         f"an older pytest-lmeval wrote it, and this one reads format {FORMAT_VERSION}; "
-        "record it again with --lm-update-baseline"
+        "record it again with --lm-update-baseline --lm-accept-regression"
     )
 
 

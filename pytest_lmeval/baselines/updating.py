@@ -14,9 +14,10 @@ from pytest_lmeval.results import TaskResult
 class Standing:
     """How a run stands to its baseline.
 
-    ``exists`` tells that there is a file, ``baseline`` what is in it, None where it cannot be used. ``keeps`` tells
+    ``exists`` tells that there is a file, ``baseline`` what is in it, None where it cannot be read. ``keeps`` tells
     that the baseline still describes the run. ``lowered`` are the gated metrics whose value is worse than the
-    baseline's, by however little. ``broken`` says why the run has no result that means anything, None where it has.
+    baseline's, by however little, also where the two are of other questions. ``broken`` says why the run has no result
+    that means anything, None where it has.
     """
 
     exists: bool
@@ -43,7 +44,8 @@ def decide_writing(update: Update, result: TaskResult, standing: Standing, *, ac
 
     ``NEW`` writes only where there is no file; ``CHANGED`` also where the file does not describe the run any more;
     ``ALL`` always. Refused is a run that is no measurement (broken, stopped early), one of fewer documents than the
-    baseline (unless with ``ALL``), and a lower score that nobody accepted.
+    baseline (unless with ``ALL``), and a lower score that nobody accepted; one in place of a file that cannot be read
+    may be.
     """
     if not _is_wanted(update, standing):
         return Writing(writes=False)
@@ -51,7 +53,15 @@ def decide_writing(update: Update, result: TaskResult, standing: Standing, *, ac
         return Writing(writes=False, refused=f"not recorded: {refused}")
     if standing.lowered and not accept_regression:
         return Writing(writes=False, refused=_worse(standing.lowered), worse=True)
+    if standing.exists and standing.baseline is None and not accept_regression:
+        return Writing(writes=False, refused=_UNREADABLE)
     return Writing(writes=True)
+
+
+_UNREADABLE = (
+    "not recorded: the baseline that is there cannot be read, and its score may have been better; restore the file, or "
+    "add --lm-accept-regression to replace it"
+)
 
 
 def answered(result: TaskResult) -> int:

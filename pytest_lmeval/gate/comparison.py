@@ -36,9 +36,10 @@ class Comparison:
 
     ``paired`` documents were compared of ``n_now`` asked and ``n_then`` recorded. ``decisions`` are on the gated
     metrics, ``shown`` the evidence on the others. ``regressed`` and ``improved`` are the indices (in this run) of the
-    documents that the main metric now calls wrong, or right, and did not before. ``restless`` says that more flipped
-    than between two runs of the same model. ``uncompared`` are metrics for which
-    no comparison is possible. ``gained`` tells that the run has documents or metrics which the baseline lacks.
+    documents that the main metric now calls wrong, or right, and did not before. ``lower`` are the gated metrics whose
+    value is worse than the recorded one where nothing was compared: what that means, only people can say. ``restless``
+    says that more flipped than between two runs of the same model. ``uncompared`` are metrics for which no comparison
+    is possible. ``gained`` tells that the run has documents or metrics which the baseline lacks.
     ``identical``: every answer is the same, but for rounding. ``notes`` are other differences, for people. ``chance``
     is the rate of guessing where the baseline does no better.
     """
@@ -55,6 +56,7 @@ class Comparison:
     regressed: tuple[int, ...] = ()
     improved: tuple[int, ...] = ()
     uncompared: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
     gained: bool = False
     identical: bool = False
     notes: tuple[str, ...] = ()
@@ -138,6 +140,7 @@ def compare(result: TaskResult, baseline: Baseline, policy: ModelPolicy, context
         regressed=_flips(pairing.pairs, main, then=1.0, now=0.0) if measured else (),
         improved=_flips(pairing.pairs, main, then=0.0, now=1.0) if measured else (),
         uncompared=tuple(metric.key for metric in result.metrics if metric.key not in measured),
+        lower=tuple(key for key in gated if _is_lower(find_metric(result, key), baseline)) if found else (),
         gained=bool(pairing.added or any(baseline.metric(metric.key) is None for metric in result.metrics)),
         identical=identical,
         notes=tuple(f"{s.name} {s.then} -> {s.now}" for s in surroundings if not s.incomparable),
@@ -203,6 +206,13 @@ def _measured(
         if evidence.paired or complete:
             measured[metric.key] = evidence
     return measured
+
+
+def _is_lower(metric: MetricValue, baseline: Baseline) -> bool:
+    then = baseline.metric(metric.key)
+    if then is None:
+        return False
+    return metric.value < then.value if metric.higher_is_better else metric.value > then.value
 
 
 def _unpairable(metrics: set[str], result: TaskResult, baseline: Baseline) -> Sequence[Change]:

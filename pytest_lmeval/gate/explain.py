@@ -72,7 +72,7 @@ def _numbers(verdict: Verdict, result: TaskResult) -> Iterator[str]:
     for metric in result.metrics:
         evidence = comparison.of(metric.key) if comparison else None
         yield f"  {metric.key:<{width}}  {_value(metric)}{_against(metric, evidence)}"
-    if comparison is not None:
+    if comparison is not None and not comparison.changed:
         yield from _tests(comparison)
         yield f"  compared with the {_source(comparison)}"
 

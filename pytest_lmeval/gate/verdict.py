@@ -72,9 +72,12 @@ class Verdict:
 
     @property
     def lowered(self) -> tuple[str, ...]:
-        """The gated metrics whose value is worse than the baseline's, however little."""
-        decisions = self.comparison.decisions if self.comparison else ()
-        return tuple(decision.metric for decision in decisions if decision.evidence.estimate.difference < 0)
+        """The gated metrics whose value is worse than the baseline's, however little, and be it of other questions."""
+        if self.comparison is None:
+            return ()
+        decisions = self.comparison.decisions
+        fell = (decision.metric for decision in decisions if decision.evidence.estimate.difference < 0)
+        return (*fell, *self.comparison.lower)
 
 
 def judge(

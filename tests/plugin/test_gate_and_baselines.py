@@ -194,8 +194,24 @@ def test_changed_questions_are_incomparable(recorded: Project, old: str, new: st
         [f"rivers: INCOMPARABLE: the baseline was made with other *{changed}*", "accept it with:"]
     )
     assert "pytest_lmeval/" not in text_of(result)
-    recorded.run("--lm-model=pupil", "tasks/rivers.yaml", "--lm-update-baseline").assert_outcomes(passed=1)
+    recorded.run(*accepting(result)).assert_outcomes(passed=1)
     recorded.run("--lm-model=pupil", "tasks/rivers.yaml").assert_outcomes(passed=1)
+
+
+def test_other_questions_do_not_excuse_a_lower_score(recorded: Project) -> None:
+    before = recorded.read("baselines/pupil/rivers.json")
+    recorded.write(
+        "tasks/rivers.yaml", recorded.read("tasks/rivers.yaml").replace("{{question}}", "{{question}} Say: ")
+    )
+    worse = ("--lm-model=pupil,knows=8", "tasks/rivers.yaml")
+    incomparable = recorded.run(*worse)
+    assert accepting(incomparable)[-2:] == ["--lm-update-baseline", "--lm-accept-regression"]
+    refused = recorded.run(*worse, "--lm-update-baseline")
+    refused.assert_outcomes(failed=1)
+    refused.stdout.fnmatch_lines(["rivers: REGRESSED: not recorded: acc is worse than in the baseline; *"])
+    assert recorded.read("baselines/pupil/rivers.json") == before
+    recorded.run(*accepting(incomparable)).assert_outcomes(passed=1)
+    recorded.run(*worse).assert_outcomes(passed=1)
 
 
 def test_a_part_of_the_documents_is_compared_on_that_part(recorded: Project) -> None:
@@ -335,6 +351,12 @@ def test_a_damaged_baseline_is_an_error(recorded: Project) -> None:
     assert recorded.asked() == []
     result.stdout.fnmatch_lines(["*rivers.json: not a usable baseline: *"])
     assert "pytest_lmeval/" not in text_of(result)
+    # What it scored is not known, so nobody can say that this is not worse.
+    damaged = path.read_text()
+    update = ("--lm-model=pupil,knows=8", "tasks/rivers.yaml", "--lm-update-baseline")
+    recorded.run(*update).assert_outcomes(errors=1)
+    assert path.read_text() == damaged
+    recorded.run(*update, "--lm-accept-regression").assert_outcomes(passed=1)
 
 
 def test_a_baseline_says_where_it_came_from(recorded: Project) -> None:

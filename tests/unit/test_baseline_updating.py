@@ -60,7 +60,7 @@ def stored(n: int = 100, errors: int = 0) -> Baseline:
 
 
 NOTHING = Standing(exists=False, baseline=None, keeps=False, lowered=())
-UNUSABLE = replace(NOTHING, exists=True)
+UNREADABLE = replace(NOTHING, exists=True)
 HOLDS = Standing(exists=True, baseline=stored(), keeps=True, lowered=())
 CHANGES = replace(HOLDS, keeps=False)
 
@@ -71,8 +71,8 @@ def decided(update: Update, standing: Standing, result: TaskResult | None = None
 
 @pytest.mark.parametrize(
     ("standing", "written"),
-    [(NOTHING, {NEW, CHANGED, ALL}), (UNUSABLE, {CHANGED, ALL}), (HOLDS, {ALL}), (CHANGES, {CHANGED, ALL})],
-    ids=["nothing", "unusable", "holds", "changes"],
+    [(NOTHING, {NEW, CHANGED, ALL}), (HOLDS, {ALL}), (CHANGES, {CHANGED, ALL})],
+    ids=["nothing", "holds", "changes"],
 )
 def test_what_is_written_by_default(standing: Standing, written: set[Update]) -> None:
     for update in Update:
@@ -90,6 +90,15 @@ def test_a_lower_score_must_be_accepted() -> None:
         )
         assert decided(update, lower, accept=True) == Writing(writes=True)
     assert decided(NEW, lower) == Writing(writes=False)
+
+
+def test_what_an_unreadable_file_scored_is_not_taken_for_less() -> None:
+    for update in (CHANGED, ALL):
+        refused = decided(update, UNREADABLE)
+        assert (refused.writes, refused.worse) == (False, False)
+        assert "cannot be read, and its score may have been better" in str(refused.refused)
+        assert decided(update, UNREADABLE, accept=True) == Writing(writes=True)
+    assert decided(NEW, UNREADABLE) == Writing(writes=False)
 
 
 def test_a_score_that_is_lower_by_chance_fails_nobody_where_nothing_is_written() -> None:
