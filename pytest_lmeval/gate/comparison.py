@@ -176,12 +176,12 @@ def margin_of(policy: ModelPolicy, key: str, evidence: Evidence) -> float:
     """The metric's margin in its own unit: the rule's of the metric, else the task's."""
     # A setting of the run is stronger than the task file; that is in the layers.
     rule = policy.rule(key)
+    own = rule is not None and rule.margin is not None
     margin = rule.margin if rule is not None and rule.margin is not None else policy.settings.margin
-    if margin.unit is Unit.OWN and margin.number >= 1 and is_fraction(evidence.baseline, evidence.value):
-        raise GateSyntaxError(
-            f"gate.{key}.margin",
-            f"{margin} accepts every value of {key}, which is between 0 and 1: write 1pp for a point",
-        )
+    for name, distance in ((f"{key}.margin" if own else "margin", margin), ("min_effect", policy.settings.min_effect)):
+        if distance.unit is Unit.OWN and distance.number >= 1 and is_fraction(evidence.baseline, evidence.value):
+            problem = f"{distance} accepts every value of {key}, which is between 0 and 1: write 1pp for a point"
+            raise GateSyntaxError(f"gate.{name}", problem)
     return margin.of(evidence.baseline)
 
 

@@ -74,10 +74,18 @@ def read_gate_settings(given: Mapping[str, Any], sources: Sequence[Mapping[str, 
 def _layer(source: Mapping[str, Any]) -> Layer:
     names = {"preset" if key == "gate" else key.replace("-", "_"): key for key, value in source.items() if value}
     try:
-        return read_layer({name: source[key] for name, key in names.items() if name in SETTING_KEYS})
+        layer = read_layer({name: source[key] for name, key in names.items() if name in SETTING_KEYS})
     except SettingError as error:
         key = names[error.key]
         raise SettingsError(f"--lm-{key}={source[key]}: {error.problem}") from None
+    for key, distance in (("margin", layer.margin), ("min-effect", layer.min_effect)):
+        if distance is not None and distance.unit is Unit.OWN and distance.number >= 1:
+            raise SettingsError(
+                f"--lm-{key}={source[key]}: without a unit this would be the whole scale of an accuracy: write "
+                f"{distance}pp for points or {distance}% for a share of the baseline. In a perplexity's own unit it is "
+                "set in the gate of its task"
+            )
+    return layer
 
 
 def _detectable(text: str | None) -> Margin | None:

@@ -204,6 +204,8 @@ def test_wrong_generation_settings(text: str) -> None:
         (("--lm-gen-kwargs=hot",), "--lm-gen-kwargs=hot: expected key=value*"),
         (("--lm-gate=losless",), "--lm-gate=losless: unknown value 'losless'; known: *Did you mean 'lossless'?"),
         (("--lm-margin=much",), "--lm-margin=much: expected points (1pp), a share (2%)*"),
+        (("--lm-margin=1",), "--lm-margin=1: without a unit this would be the whole scale of an accuracy: write 1pp *"),
+        (("--lm-min-effect=2",), "--lm-min-effect=2: without a unit *: write 2pp for points or 2% for a share *"),
         (("--lm-alpha=2",), "--lm-alpha=2: expected a share, as in 0.01 or 1%, found '2'"),
         (("--lm-on-drift=scream",), "--lm-on-drift=scream: unknown value 'scream'; known: pass, warn, fail, auto*"),
         (("--lm-detect=2%",), "--lm-detect=2%: expected points, as in 1pp"),

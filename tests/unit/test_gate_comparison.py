@@ -300,6 +300,9 @@ def test_a_margin_that_accepts_everything_is_refused() -> None:
     items = [item(i) for i in range(4)]
     with pytest.raises(GateSyntaxError, match=r"gate.acc.margin: 1 accepts every value of acc.*write 1pp"):
         compared(task(items), task(items), acc={"margin": 1})
+    for setting in ("margin", "min_effect"):
+        with pytest.raises(GateSyntaxError, match=rf"gate.{setting}: 2 accepts every value of acc"):
+            compared(task(items), task(items), **{setting: 2})
 
 
 def test_each_metrics_margin_is_its_rules_or_the_tasks() -> None:
