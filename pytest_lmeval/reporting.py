@@ -39,6 +39,8 @@ class ReportPlugin:
         named = [f"model {self._settings.model}"]
         if other := against(self._settings):
             named.append(f"against {other}")
+        if self._settings.gate.detect is not None:
+            named.append(f"detect {self._settings.gate.detect}")
         return "lmeval: " + ", ".join([*named, *_facts(self._settings.evaluation)])
 
     @pytest.hookimpl(wrapper=True)
@@ -128,11 +130,11 @@ class ReportPlugin:
         return judge_suite(tested, everything=everything, seed=self._settings.evaluation.seed)
 
     def _run(self, exitstatus: int) -> dict[str, Any]:
-        options = self._settings.evaluation
+        options, detect = self._settings.evaluation, self._settings.gate.detect
         return {
             "model": str(self._settings.model),
             "answered": None if self._facts is None else self._facts.to_json(),
-            "limit": options.limit.text if options.limit else None,
+            "limit": options.limit.text if options.limit else None if detect is None else f"detect {detect}",
             "seed": options.seed,
             "num_fewshot": options.num_fewshot,
             "generation_kwargs": options.generation_kwargs,

@@ -147,7 +147,10 @@ def test_a_sample_that_shows_the_drop(project: Project) -> None:
     assert {int(text.split()[3]) // 40 for text in documents} == set(range(10))
     assert project.report()["results"][0]["n"] == len(documents)
     assert cells(project.run(MODEL, PLAN, *LOOSE))["rivers"][0] == f"{len(documents)}/400"
-    project.run(MODEL, "--lm-alpha=0.05", "--lm-detect=40pp").assert_outcomes(passed=1)
+    run = project.run(MODEL, "--lm-alpha=0.05", "--lm-detect=40pp", "--lm-report=json:report.json")
+    run.assert_outcomes(passed=1)
+    run.stdout.fnmatch_lines(["lmeval: model *, detect 40pp"])
+    assert project.report()["run"]["limit"] == "detect 40pp"
     assert len(asked_documents(project)) < len(documents)
 
 
