@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -22,8 +23,13 @@ class ModelFacts:
         return cls(asdict(backend.info), backend.usage if isinstance(backend, Metered) else None)
 
     def to_json(self) -> dict[str, Any]:
-        """Reduce to plain values."""
-        return {"info": dict(self.info), "usage": None if self.usage is None else asdict(self.usage)}
+        """Reduce to plain values: of a version that is a kind of text, as torch's is, the text alone.
+
+        Only those pass between xdist's processes; one that cannot send its facts is taken for a crashed one.
+        """
+        facts = {"info": dict(self.info), "usage": None if self.usage is None else asdict(self.usage)}
+        plain: dict[str, Any] = json.loads(json.dumps(facts, default=str))
+        return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelFacts:

@@ -198,7 +198,7 @@ def _describe(name: str, model: Any, tokenizer: Any, options: HFOptions, max_len
             "architecture": type(model).__name__,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "device": _device_name(model.device),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "transformers": transformers.__version__,
             "tokenizer_sha256": tokenizer_hash(tokenizer),
             "chat_template_sha256": template_hash(tokenizer),

@@ -44,7 +44,7 @@ def _engine(engine: Engine, options: VLLMOptions) -> dict[str, Fact]:
         "architecture": ", ".join(config.model_config.architectures),
         "device": _device(),
         "vllm": vllm.__version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "runner": "V2" if getattr(config, "use_v2_model_runner", False) else "V1",
         "attention_backend": _attention(config),
         "block_size": config.cache_config.block_size,
