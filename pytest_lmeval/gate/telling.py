@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pytest_lmeval.gate.decision import Decision, Outcome
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pytest_lmeval.gate.comparison import Comparison
     from pytest_lmeval.gate.evidence import Evidence
 
+
+# A drop that chance shows in fewer than 1 of 20 runs is not told as none, whatever is too little to fail.
+_TELLING = 0.05
 
 #: What the methods of estimates are called for people.
 METHODS = {
@@ -74,7 +77,7 @@ def _passed(decision: Decision, comparison: Comparison) -> str:
         return f"{evidence.metric} {format_value(evidence.value)}: all {evidence.estimate.n:,} answers are the same"
     worst = -evidence.estimate.lower
     if worst > decision.margin:
-        return f"{_moved(decision, comparison)}: no evidence of harm. {_sight(decision)}"
+        return f"{_moved(decision, comparison)}: {_no_harm([decision])}. {_sight(decision)}"
     bound = f"at most {_points(evidence, worst)} worse" if worst > 0 else "not worse"
     return f"{_moved(decision, comparison)}: it is {bound}, within the margin of {_points(evidence, decision.margin)}"
 
@@ -142,6 +145,15 @@ def _chance(p: float, what: str) -> str:
     return f"An equal model shows such a {what} in {often} (p = {p:.2g})"
 
 
+def _no_harm(decisions: Iterable[Decision]) -> str:
+    """Say that the scores fail nothing; not that they show nothing, where they would have failed a task by itself."""
+    return (
+        "not evidence enough of harm"
+        if any(decision.p <= _TELLING for decision in decisions)
+        else "no evidence of harm"
+    )
+
+
 def _allowed(decision: Decision) -> str:
     if not decision.margin:
         return ""
@@ -177,7 +189,7 @@ def drift_told(comparison: Comparison) -> str:
     """Tell that the margins moved, or too many documents changed sides, although the scores show nothing."""
     certain = any(decision.outcome in _CERTAIN for decision in comparison.decisions)
     told = all(math.isfinite(decision.evidence.estimate.lower) for decision in comparison.decisions)
-    no_harm = "the scores are no evidence of harm, but " if told else "the scores can tell nothing, but "
+    no_harm = f"the scores are {_no_harm(comparison.decisions)}, but " if told else "the scores can tell nothing, but "
     scores = "" if certain else no_harm
     if comparison.drift is None or not comparison.drift.moved:
         return f"{scores}{comparison.restless}"
