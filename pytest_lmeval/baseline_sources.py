@@ -17,6 +17,7 @@ from pytest_lmeval.gate.settings import Mode
 from pytest_lmeval.options import Arm, Published, Settings, Stored
 from pytest_lmeval.runner import Planned
 from pytest_lmeval.state import BASELINE_ARM, PUBLISHED, SETTINGS
+from pytest_lmeval.suggestions import nearest
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.xdist import scope_of
@@ -82,6 +83,20 @@ def why_missing(item: TaskItem) -> str | None:
     if not isinstance(against, Published):
         return None
     return missing_task(item.task_name, against.path, item.config.stash[PUBLISHED])
+
+
+def missing_folder(settings: Settings) -> str:
+    """Say that there is no folder of the name that was given for the baselines; nothing where there is one, or no name.
+
+    No mistake of its own: this is how a name begins. But a name with a typo in it compares nothing, and passes.
+    """
+    source = settings.baseline.against
+    folder = source.folder if isinstance(source, Stored) else None
+    if folder is None or folder.is_dir():
+        return ""
+    parent = folder.parent
+    known = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+    return f"There is no folder {parent.name}/{folder.name}.{nearest(folder.name, known)}"
 
 
 def against(settings: Settings) -> str:

@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from pytest_lmeval.baseline_sources import baseline_of, is_compared, is_stored, stored_path, why_missing
+from pytest_lmeval.baseline_sources import (
+    baseline_of,
+    is_compared,
+    is_stored,
+    missing_folder,
+    stored_path,
+    why_missing,
+)
 from pytest_lmeval.baselines.extension import baseline_assertion, check_baseline
 from pytest_lmeval.baselines.provenance import commit_of
 from pytest_lmeval.baselines.record import Baseline, from_result
@@ -136,7 +143,9 @@ def _with_baseline(
     context = _context(item, result, runner)
 
     def judged(baseline: Baseline | None) -> Verdict:
-        return _judged(item, result, baseline, context)
+        verdict = _judged(item, result, baseline, context)
+        lacking = missing_folder(item.config.stash[SETTINGS]) if verdict.status is Status.NO_BASELINE else ""
+        return replace(verdict, reasons=(*verdict.reasons, lacking)) if lacking else verdict
 
     def candidate() -> Baseline:
         made = from_result(result, asdict(runner.info), environment(), datetime.date.today().isoformat())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_lmeval.baseline_sources import against
+from pytest_lmeval.baseline_sources import against, missing_folder
 from pytest_lmeval.gate.suite import SuiteVerdict, judge_suite
 from pytest_lmeval.judging import environment
 from pytest_lmeval.model_facts import ModelFacts, told
@@ -91,7 +91,8 @@ class ReportPlugin:
                 terminalreporter.write_line(sentence, **markup)
         for warning in format_warnings(self._rows, unicode=unicode):
             terminalreporter.write_line(warning, yellow=True)
-        for hint in format_hints(self._rows, recordable=isinstance(self._settings.baseline.against, Stored)):
+        recordable, lacking = isinstance(self._settings.baseline.against, Stored), missing_folder(self._settings)
+        for hint in format_hints(self._rows, recordable=recordable, lacking=lacking):
             terminalreporter.write_line(hint, yellow=True)
 
     @pytest.hookimpl(tryfirst=True)

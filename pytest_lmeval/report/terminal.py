@@ -79,10 +79,11 @@ def format_warnings(rows: Sequence[ReportRow], *, unicode: bool) -> list[str]:
     return [shorten(line, _WARNING_WIDTH, unicode=unicode) for line in (*lines[:_WARNINGS], *more)]
 
 
-def format_hints(rows: Sequence[ReportRow], *, recordable: bool = True) -> list[str]:
+def format_hints(rows: Sequence[ReportRow], *, recordable: bool = True, lacking: str = "") -> list[str]:
     """Say what to do about tasks that passed and whose baseline should be recorded; a failure tells its own.
 
-    Nothing where baselines are not ``recordable``: published scores, or another model's answers.
+    Nothing where baselines are not ``recordable``: published scores, or another model's answers. ``lacking`` is a
+    sentence on why there are none, where that may be a mistake.
     """
     if not recordable:
         return []
@@ -91,7 +92,7 @@ def format_hints(rows: Sequence[ReportRow], *, recordable: bool = True) -> list[
     hints = []
     if new:
         what = "1 task has no baseline" if new == 1 else f"{new:,} tasks have no baseline"
-        hints.append(f"{what} to compare with: --lm-update-baseline records it")
+        hints.append(f"{what} to compare with: --lm-update-baseline records it{lacking and f'. {lacking}'}")
     if better:
         what = (
             "1 task is better than its baseline" if better == 1 else f"{better:,} tasks are better than their baselines"
@@ -106,7 +107,7 @@ def format_suite(suite: SuiteVerdict) -> Iterator[tuple[str, Mapping[str, bool]]
     for at, sentence in enumerate(suite.sentences):
         yield (f"suite: {suite.status.value.upper()}: {sentence}" if at == 0 else f"  {sentence}"), markup
     if suite.sentences and suite.status is not SuiteStatus.PASS:
-        yield "  look further with -v, which tells the numbers of every task", markup
+        yield "  look further with -v -rP, which tells the numbers of every task", markup
 
 
 def plain_text(line: Line) -> str:

@@ -232,6 +232,19 @@ def test_a_baseline_by_name(project: Project) -> None:
     result.stdout.fnmatch_lines(["rivers: REGRESSED: *", "*--lm-baseline=release*"])
 
 
+def test_a_name_of_no_baselines_is_told(project: Project, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.choice_task("rivers")
+    project.run("--lm-model=pupil", "--lm-baseline=release", "--lm-update-baseline").assert_outcomes(passed=1)
+    lacking = "There is no folder baselines/relaese. Did you mean 'release'?"
+    result = run("--lm-model=pupil", "--lm-baseline=relaese")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"1 task has no baseline to compare with: * records it. {lacking}"])
+    monkeypatch.setenv("CI", "true")
+    missing = run("--lm-model=pupil", "--lm-baseline=relaese")
+    missing.assert_outcomes(errors=1)
+    missing.stdout.fnmatch_lines([f"  {lacking}"])
+
+
 def test_a_baseline_folder(project: Project) -> None:
     project.choice_task("rivers")
     project.write("pytest.ini", "[pytest]\nlm_baseline_dir = kept\n")

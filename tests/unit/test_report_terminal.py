@@ -225,7 +225,7 @@ def test_the_verdict_on_the_run() -> None:
     assert told(SuiteStatus.REGRESSED, "worse", "more") == [
         ("suite: REGRESSED: worse", {"red": True, "bold": True}),
         ("  more", {"red": True, "bold": True}),
-        ("  look further with -v, which tells the numbers of every task", {"red": True, "bold": True}),
+        ("  look further with -v -rP, which tells the numbers of every task", {"red": True, "bold": True}),
     ]
 
 
