@@ -19,8 +19,9 @@ def command_for(item: pytest.Item) -> list[str]:
 
     Items are named by node id: ``-k`` looks for a part of a name, and would select others.
     """
-    places = list(_places(item))
-    words = [*command_line(item.config), *_deselecting(item), *places]
+    command, *words = command_line(item.config)
+    # In front: behind an option whose value may be left out they would be its value.
+    words = [command, *_places(item), *words, *_deselecting(item)]
     # Named tasks are added to what is selected, unless that is a task of a package.
     if item.config.stash[SETTINGS].tasks and not _is_packaged(item):
         words.append("--lm-tasks=")

@@ -161,7 +161,7 @@ def test_recording_settles_everything_but_thresholds() -> None:
 
 def test_the_text_of_a_regression() -> None:
     verdict = judged(HALF, base(BETTER))
-    text = explain(verdict, HALF, command=["pytest", "--lm-model=hf:org/a b", "tasks/rivers.yaml::rivers"])
+    text = explain(verdict, HALF, command=["pytest", "tasks/rivers.yaml::rivers", "--lm-model=hf:org/a b"])
     lines = text.splitlines()
     assert lines[0].startswith("rivers: REGRESSED: acc fell by 10.00 points, from 0.6000 to 0.5000 on 100 documents")
     assert lines[2] == "  acc  0.5000 ± 0.0456  (n=100)  baseline 0.6000, -10.00 points"
@@ -172,10 +172,10 @@ def test_the_text_of_a_regression() -> None:
     assert text.count("expected") >= 3
     assert lines[-5:] == [
         "look further with:",
-        "  pytest '--lm-model=hf:org/a b' tasks/rivers.yaml::rivers -vv",
+        "  pytest tasks/rivers.yaml::rivers '--lm-model=hf:org/a b' -vv",
         "",
         "accept it with:",
-        "  pytest '--lm-model=hf:org/a b' tasks/rivers.yaml::rivers --lm-update-baseline --lm-accept-regression",
+        "  pytest tasks/rivers.yaml::rivers '--lm-model=hf:org/a b' --lm-update-baseline --lm-accept-regression",
     ]
 
 
@@ -280,11 +280,11 @@ def test_another_gated_metric_that_is_no_number_is_an_error() -> None:
 
 
 def test_the_command_is_quoted() -> None:
-    words = ["pytest", "--lm-model=demo", "a b.yaml::c"]
-    assert accept_command(words) == "pytest --lm-model=demo 'a b.yaml::c' --lm-update-baseline"
+    words = ["pytest", "a b.yaml::c", "--lm-model=demo"]
+    assert accept_command(words) == "pytest 'a b.yaml::c' --lm-model=demo --lm-update-baseline"
 
 
 def test_what_an_update_was_asked_for_is_asked_for_again() -> None:
-    words = ["pytest", "--lm-update-baseline=all", "a.yaml::c"]
-    command = "pytest --lm-update-baseline=all a.yaml::c --lm-accept-regression"
+    words = ["pytest", "a.yaml::c", "--lm-update-baseline=all"]
+    command = "pytest a.yaml::c --lm-update-baseline=all --lm-accept-regression"
     assert accept_command(words, updating=True, lower=True) == command
