@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from pytest_lmeval.gate.policy import GatePolicy, parse_gate
+from pytest_lmeval.gate.policy import OTHER_KEYS, GatePolicy, parse_gate
 from pytest_lmeval.results import metric_key
-from pytest_lmeval.suggestions import suggestion
+from pytest_lmeval.suggestions import nearest, suggestion
 from pytest_lmeval.tasks.metrics.listed import KNOWN
 from pytest_lmeval.tasks.spec import TaskSpec
 
@@ -22,7 +22,9 @@ def check_gate_metrics(spec: TaskSpec, metrics: Collection[str], filters: Collec
     for inside, rules in _rules(parse_gate(spec.gate)):
         for key in rules:
             if _plain(key) not in known:
-                problem = f"gate.{key}: the task has no such metric.{suggestion(key, known, 'Its metrics')}"
+                # What is neither a setting nor a metric is taken for a metric; it may have been meant as either.
+                meant = nearest(key, (*known, *OTHER_KEYS)) or suggestion(key, known, "Its metrics")
+                problem = f"gate.{key}: the task has no such metric.{meant}"
                 raise spec.document.error(problem, "gate", *inside, key)
 
 

@@ -41,6 +41,7 @@ def test_mistakes_are_found_at_their_line_when_the_file_is_read(
     ("gate", "problem"),
     [
         ({"ac": 0.5}, "gate.ac: the task has no such metric. Did you mean 'acc'?"),
+        ({"alhpa": 0.05}, "gate.alhpa: the task has no such metric. Did you mean 'alpha'?"),
         ({"acc,stripped": 0.5}, "gate.acc,stripped: the task has no such metric."),
         ({"models": {"hf:*": {"zzz": 1}}}, "gate.zzz: the task has no such metric. Its metrics: acc, acc_norm."),
     ],
