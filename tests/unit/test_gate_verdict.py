@@ -241,6 +241,14 @@ def test_a_lower_value_is_named_whatever_its_certainty() -> None:
     assert not judged(HALF, base(BETTER)).keeps_baseline
 
 
+def test_a_drop_that_is_too_little_to_fail_is_not_told_as_none() -> None:
+    # p = 0.0005, and among so many tests 0.0001 would have to be reached.
+    verdict = judged(HALF, base(BETTER), context=Context(family=100), preset="lossless")
+    assert (verdict.status, verdict.passed) == (Status.PASS, True)
+    assert "not evidence enough of harm" in verdict.reasons[0]
+    assert "no evidence of harm" in judged(HALF, base(SLIGHTLY), preset="lossless").reasons[0]
+
+
 def test_a_score_that_is_no_number_is_an_error() -> None:
     broken = replace(HALF, metrics=(replace(HALF.metrics[0], value=float("nan")),))
     verdict = judged(broken, base(HALF))
