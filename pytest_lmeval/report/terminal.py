@@ -36,6 +36,7 @@ _VERDICTS: dict[str, tuple[str, Mapping[str, bool]]] = {
 }
 _ORDER = list(_VERDICTS)
 _WARNINGS, _WARNING_WIDTH = 20, 300
+_HINTS = 5
 # A p-value is never 0; one so small that a float may be is told as a bound.
 _SMALLEST = 1e-99
 
@@ -82,11 +83,13 @@ def format_warnings(rows: Sequence[ReportRow], *, unicode: bool) -> list[str]:
 def format_hints(rows: Sequence[ReportRow], *, recordable: bool = True, lacking: str = "") -> list[str]:
     """Say what to do about tasks that passed and whose baseline should be recorded; a failure tells its own.
 
-    Nothing where baselines are not ``recordable``: published scores, or another model's answers. ``lacking`` is a
-    sentence on why there are none, where that may be a mistake.
+    Where baselines are not ``recordable``, as published scores are not, tasks without one are told for themselves.
+    ``lacking`` is a sentence on why there are none, where that may be a mistake.
     """
     if not recordable:
-        return []
+        new = [row for row in rows if row.passed and row.verdict == Status.NO_BASELINE.value]
+        more = [f"and {len(new) - _HINTS:,} more tasks without a baseline"] if len(new) > _HINTS else []
+        return [*(f"{row.task}: {row.reason}" for row in new[:_HINTS]), *more]
     verdicts = Counter(row.verdict for row in rows if row.passed)
     new, better = verdicts[Status.NO_BASELINE.value], verdicts[Status.IMPROVED.value]
     hints = []

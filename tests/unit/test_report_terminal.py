@@ -153,6 +153,14 @@ def test_hints_tell_how_to_record_what_passed() -> None:
     ]
 
 
+def test_tasks_that_nobody_published_are_told() -> None:
+    lacking = [replace(NEW, task=f"t{at}", reason=f"scores.yaml has no scores for t{at}.") for at in range(7)]
+    assert format_hints([PASSED, *lacking], recordable=False) == [
+        *(f"t{at}: scores.yaml has no scores for t{at}." for at in range(5)),
+        "and 2 more tasks without a baseline",
+    ]
+
+
 def test_narrow_tables_keep_the_verdict() -> None:
     assert table(ROW, width=70)[1] == "rivers  1000  0.4400  0.4210  -1.9 [-3.5,-0.4]  40/21  2.4  REGRESSED"
     assert table(ROW, width=45)[1] == "rivers  0.4210  -1.9 [-3.5,-0.4]  REGRESSED"
