@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pytest_lmeval.gate.evidence import Evidence
 
 
+# What only makes a model's own baseline incomparable, and not one that was named.
+_OTHER_MODEL = {"backend", "model"}
+
 # A drop that chance shows in fewer than 1 of 20 runs is not told as none, whatever is too little to fail.
 _TELLING = 0.05
 
@@ -46,7 +49,11 @@ def method_told(evidence: Evidence) -> str:
 
 def changes_told(comparison: Comparison) -> str:
     """Name what makes the runs incomparable."""
-    return f"the baseline was made with other {'; '.join(str(change) for change in comparison.changed)}"
+    told = f"the baseline was made with other {'; '.join(str(change) for change in comparison.changed)}"
+    names = {change.what for change in comparison.changed}
+    if names & _OTHER_MODEL and names <= {*_OTHER_MODEL, "tokenizer"}:
+        told += ". To compare models or engines on purpose, name the baseline: --lm-baseline=NAME"
+    return told
 
 
 def decision_told(decision: Decision, comparison: Comparison) -> str:

@@ -241,6 +241,19 @@ def test_a_lower_value_is_named_whatever_its_certainty() -> None:
     assert not judged(HALF, base(BETTER)).keeps_baseline
 
 
+def test_a_model_s_own_baseline_of_another_model_says_how_to_compare_models() -> None:
+    own = Context(model={"backend": "vllm", "name": "a", "details": {}}, chosen=False)
+    recorded = replace(base(HALF), model={"backend": "hf", "name": "a", "details": {}})
+    engine = judged(HALF, recorded, context=own)
+    assert engine.reasons[0].endswith(
+        "(hf -> vllm). To compare models or engines on purpose, name the baseline: --lm-baseline=NAME"
+    )
+    # Where the questions differ, too, naming it would not help.
+    other = judged(HALF, replace(recorded, settings=replace(SETTINGS, num_fewshot=5)), context=own)
+    assert "(hf -> vllm)" in other.reasons[0]
+    assert "--lm-baseline" not in other.reasons[0]
+
+
 def test_a_drop_that_is_too_little_to_fail_is_not_told_as_none() -> None:
     # p = 0.0005, and among so many tests 0.0001 would have to be reached.
     verdict = judged(HALF, base(BETTER), context=Context(family=100), preset="lossless")
