@@ -150,7 +150,8 @@ def _next(
         yield from ("", "look further with:", f"  {shlex.join([*command, '-vv'])}")
     if verdict.status in _ACCEPTABLE and recordable:
         lower = bool(verdict.lowered)
-        yield from ("", "accept it with:", f"  {accept_command(command, updating=updating, lower=lower)}")
+        label = "record" if verdict.status is Status.NO_BASELINE else "accept"
+        yield from ("", f"{label} it with:", f"  {accept_command(command, updating=updating, lower=lower)}")
 
 
 def escape(text: str) -> str:

@@ -114,7 +114,7 @@ def test_a_missing_baseline_is_an_error_in_ci(project: Project, run: Run, monkey
     result.stdout.fnmatch_lines(
         [
             "rivers: NO BASELINE: there is no baseline, and one is required here (CI)*",
-            "accept it with:",
+            "record it with:",
             "  pytest *--lm-model=pupil*--lm-update-baseline",
         ]
     )
