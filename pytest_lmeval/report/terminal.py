@@ -87,9 +87,7 @@ def format_hints(rows: Sequence[ReportRow], *, recordable: bool = True, lacking:
     ``lacking`` is a sentence on why there are none, where that may be a mistake.
     """
     if not recordable:
-        new = [row for row in rows if row.passed and row.verdict == Status.NO_BASELINE.value]
-        more = [f"and {len(new) - _HINTS:,} more tasks without a baseline"] if len(new) > _HINTS else []
-        return [*(f"{row.task}: {row.reason}" for row in new[:_HINTS]), *more]
+        return list(_unpublished([row for row in rows if row.passed and row.verdict == Status.NO_BASELINE.value]))
     verdicts = Counter(row.verdict for row in rows if row.passed)
     new, better = verdicts[Status.NO_BASELINE.value], verdicts[Status.IMPROVED.value]
     hints = []
@@ -102,6 +100,12 @@ def format_hints(rows: Sequence[ReportRow], *, recordable: bool = True, lacking:
         )
         hints.append(f"{what}: --lm-update-baseline keeps the gain")
     return hints
+
+
+def _unpublished(lacking: Sequence[ReportRow]) -> Iterator[str]:
+    yield from (f"{row.task}: {row.reason}" for row in lacking[:_HINTS])
+    if len(lacking) > _HINTS:
+        yield f"and {len(lacking) - _HINTS:,} more tasks without a baseline"
 
 
 def format_suite(suite: SuiteVerdict) -> Iterator[tuple[str, Mapping[str, bool]]]:
