@@ -56,7 +56,7 @@ def cases(setup: Setup) -> Iterator[Case]:
     demo = "demo,dtype=float32"
     yield Case(name="demo, float32", candidate=demo, baseline="demo", tasks=CHOICES)
     against = [
-        ("demo, float32, batches of 512 tokens", f"{demo},batch_tokens=512", "lossless"),
+        ("demo, float32, batches of 64 tokens", f"{demo},batch_tokens=64", "lossless"),
         ("demo, bfloat16", "demo,dtype=bfloat16", "quantized"),
         ("demo, bfloat16", "demo,dtype=bfloat16", "lossless"),
         ("demo, 8 bits", f"hf:{setup.output / 'demo-8bit'},dtype=float32", "lossless"),
