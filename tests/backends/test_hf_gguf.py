@@ -91,3 +91,20 @@ def test_gguf_file_is_a_model(checkpoint: Path, capfd: pytest.CaptureFixture[str
     assert len(texts(backend, [("a", GenerationSettings(max_tokens=4))])[0]) > 0
     same = plugin.open(str(checkpoint.parent), HFOptions(device="cpu", gguf_file=checkpoint.name))
     assert score(same, "a", "c") == score(backend, "a", "c")
+
+
+def test_the_file_is_read_once(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gguf
+
+    reads: list[Path] = []
+
+    class Noted(gguf.GGUFReader):  # type: ignore[misc]  # gguf ships no types
+        def __init__(self, path: str) -> None:
+            reads.append(Path(path))
+            super().__init__(path)
+
+    monkeypatch.setattr(gguf, "GGUFReader", Noted)
+    for opened in (1, 2):
+        # Another load reads again: the file may have changed.
+        plugin.open(str(checkpoint), HFOptions(device="cpu")).close()
+        assert reads == [checkpoint] * opened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from pytest_lmeval.backends.checkpoints.explaining import explained, first_line, quantization_explained
+from pytest_lmeval.backends.checkpoints.gguf import read_once
 from pytest_lmeval.backends.checkpoints.quiet import quiet
 from pytest_lmeval.backends.checkpoints.source import Source, check_folder, find
 from pytest_lmeval.backends.checkpoints.tokenizers import (
@@ -69,7 +70,8 @@ def load(name: str, options: HFOptions) -> Loaded:
     if options.device_map is not None and options.device_map not in DEVICE_MAPS:
         choose_device(options.device_map, "device_map")
     # Reading a .gguf file draws a progress bar that no setting turns off.
-    with quiet(), redirect_stderr(StringIO()), explained(name, source):
+    reading = read_once() if source.gguf_file else nullcontext()
+    with quiet(), redirect_stderr(StringIO()), explained(name, source), reading:
         parts = checkpoint(name, source, options.peft)
         tokenizer = load_tokenizer(parts.tokenizer, options)
         model = _load_model(parts.model, options, dtype, device)
