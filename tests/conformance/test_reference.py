@@ -86,7 +86,9 @@ class _Prepared:
             yield request
 
 
-@pytest.fixture(scope="module", params=["stories260K", "demo"])
+# A wider scope than that of what is compared: pytest goes through all cases with one model before it loads the other.
+# With the same scope it goes to and fro, and loads each model for nearly every case.
+@pytest.fixture(scope="package", params=["stories260K", "demo"])
 def models(request: pytest.FixtureRequest, shared_dir: Path) -> Iterator[Models]:
     """One model twice: behind our interface, and behind the reference's."""
     # Here and not at the top: a module that skips shows up in every run of this repository, whatever is selected.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pytest_lmeval.xdist import work_unit
+from pytest_lmeval.xdist import SchedulerPlugin, scope_of, work_unit
 
 from .project import ALL_ITEMS, Project
 
-DISTRIBUTIONS = ("load", "loadfile", "loadscope", "worksteal", "loadgroup")
+# Our scheduler, one of xdist's that keeps files whole, and one that tears them. Of the others it is enough to know
+# which of the two they do.
+DISTRIBUTIONS = ("load", "loadscope", "worksteal")
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,24 @@ DISTRIBUTIONS = ("load", "loadfile", "loadscope", "worksteal", "loadgroup")
 )
 def test_work_units(nodeid: str, unit: str) -> None:
     assert work_unit(nodeid) == unit
+
+
+@pytest.mark.parametrize(
+    ("distribution", "scope"),
+    [
+        ("load", "tasks/rivers.yaml"),
+        ("loadfile", "tasks/rivers.yaml"),
+        ("loadscope", "tasks/rivers.yaml"),
+        ("worksteal", "tasks/rivers.yaml::rivers"),
+        ("loadgroup", "tasks/rivers.yaml::rivers"),
+    ],
+)
+def test_a_worker_knows_whether_files_stay_whole(distribution: str, scope: str) -> None:
+    config = SimpleNamespace(getoption={"dist": distribution}.get, invocation_params=SimpleNamespace(args=()))
+    node = SimpleNamespace(config=config, workerinput={})
+    SchedulerPlugin().pytest_configure_node(node)
+    item = SimpleNamespace(config=node, nodeid="tasks/rivers.yaml::rivers")
+    assert scope_of(item) == scope  # type: ignore[arg-type]
 
 
 def rows_of(project: Project) -> list[dict[str, Any]]:
@@ -52,7 +73,7 @@ def test_results_are_those_of_a_serial_run(project: Project, serial: list[dict[s
     asked = [asked for asked in project.asked() if "|" in asked.text]
     counts = Counter(asked.text for asked in asked)
     assert len(counts) == 2 * (10 + 4 + 4) + 6
-    if distribution in ("load", "loadfile", "loadscope"):
+    if distribution in ("load", "loadscope"):
         assert set(counts.values()) == {1}
         processes = {asked.process for asked in asked if "lakes" in asked.text or "seas" in asked.text}
         assert len(processes) == 1
