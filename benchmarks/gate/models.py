@@ -21,6 +21,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 CHOICES = ("tasks/arc_easy.yaml", "tasks/demo")
 WORDS = ("tasks/lambada_openai.yaml",)
+# Tasks of up to 64 documents are asked whole; of this one there are enough to be stopped.
+SCIENCE = ("benchmarks/gate/tasks/sciq_validation.yaml",)
 GUARDS = ("tasks/hellaswag.yaml", "tasks/arc_easy.yaml", "tasks/boolq.yaml")
 COLUMNS = ("candidate", "baseline", "preset", "task", "documents", "verdict", "difference", "margins", "flips", "exit")
 
@@ -72,6 +74,8 @@ def cases(setup: Setup) -> Iterator[Case]:
     yield Case(name="stories15M", candidate=stories, baseline="demo", tasks=CHOICES, preset="default")
     yield Case(name="demo, float32", candidate=demo, baseline="demo", tasks=WORDS, limit=150)
     yield Case(name="stories15M", candidate=stories, baseline="demo", tasks=WORDS, limit=150, preset="default")
+    yield Case(name="demo, float32", candidate=demo, baseline="demo", tasks=SCIENCE, limit=150)
+    yield Case(name="stories15M", candidate=stories, baseline="demo", tasks=SCIENCE, limit=150, preset="default")
     yield Case(name="stories15M", candidate=stories, baseline="stories15M", tasks=GUARDS)
     tuned = f"hf:{small.with_name('stories15M-gsm8k-ft')},dtype=float32"
     yield Case(name="stories15M-gsm8k-ft", candidate=tuned, baseline="stories15M", tasks=GUARDS, preset="finetune")
