@@ -42,7 +42,11 @@ def test_work_units(nodeid: str, unit: str) -> None:
     ],
 )
 def test_a_worker_knows_whether_files_stay_whole(distribution: str, scope: str) -> None:
-    config = SimpleNamespace(getoption={"dist": distribution}.get, invocation_params=SimpleNamespace(args=()))
+    config = SimpleNamespace(
+        getoption={"dist": distribution}.get,
+        invocation_params=SimpleNamespace(args=()),
+        option=SimpleNamespace(file_or_dir=()),
+    )
     node = SimpleNamespace(config=config, workerinput={})
     SchedulerPlugin().pytest_configure_node(node)
     item = SimpleNamespace(config=node, nodeid="tasks/rivers.yaml::rivers")
