@@ -67,8 +67,12 @@ class ItemResult:
     minus that of the best other, in nats, divided by the choice's length where the main metric does; None where there
     are no choices.
 
+    ``prompt`` is the document's own part of what was asked, ``examples`` what stood before it (instructions, few-shot
+    examples); of very long ones the ends.
+
     ``answer`` is what came back, ``extracted`` what the main metric's filter made of a text, None where it is the same.
-    ``choice`` is the index of the chosen one of ``choices``. ``error`` says why nothing came back: such a document has
+    ``choice`` is the index of the chosen one of ``choices``. ``logprobs`` are the log-probabilities (nats) of the choices
+    in their order, or the one of what was scored; empty where a text was generated. ``error`` says why nothing came back: such a document has
     neither scores nor margin. ``facets`` are the document's columns by which results can be broken down, ``cluster``
     the value of the column whose equal values belong together.
     """
@@ -85,11 +89,13 @@ class ItemResult:
     extracted: str | None = None
     choice: int | None = None
     choices: tuple[str, ...] = ()
+    logprobs: tuple[float, ...] = ()
     flaw: Flaw | None = None
     error: str | None = None
     counts: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
     facets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cluster: str | None = None
+    examples: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

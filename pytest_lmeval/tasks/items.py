@@ -58,7 +58,8 @@ class Items:
                 document_hash=question.document_hash,
                 prompt_hash=question.prompt_hash,
                 target_hash=question.target_hash,
-                prompt=question.prompt_tail,
+                prompt=question.prompt,
+                examples=question.examples,
                 target=_shown_target(question),
                 choices=question.choices if self._chooses else (),
                 facets=labels,
@@ -81,7 +82,10 @@ class Items:
             facts["extracted"] = extracted(found, reply.first[0].text)
             facts["flaw"] = self._flaw_of_text(reply.first[0], found, scores)
             return facts
-        facts["flaw"] = flaw_of_choices([a.logprob for a in reply.first if not isinstance(a, GenerationAnswer)])
+        logprobs = [a.logprob for a in reply.first if not isinstance(a, GenerationAnswer)]
+        facts["flaw"] = flaw_of_choices(logprobs)
+        # What acc_mutual_info asks without a context comes after the choices.
+        facts["logprobs"] = tuple(logprobs[: len(reply.question.choices) or None] if self._chooses else logprobs)
         if self._chooses:
             results = [request[0] for request in reply.responses]
             facts["choice"] = chosen(reply.question, results, self._main.name)

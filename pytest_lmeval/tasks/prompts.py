@@ -50,6 +50,17 @@ def joined(left: str | None, right: str | None, delimiter: str) -> str:
     return left + seam + right
 
 
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """What is asked about a document: one context, or one per choice; the last ``own`` characters are of the question.
+
+    What stands before them in the first context, instructions and examples, many documents share.
+    """
+
+    asked: list[Context]
+    own: int
+
+
 class PromptBuilder:
     """Builds the contexts of one task's documents. ``multiple_input`` tasks have one context per choice."""
 
@@ -67,7 +78,7 @@ class PromptBuilder:
             return delimiter
         return delimiter if prefix and not prefix[-1].isspace() else ""
 
-    def contexts(self, document: Document, shots: Sequence[Shot]) -> list[Context]:
+    def contexts(self, document: Document, shots: Sequence[Shot]) -> Contexts:
         """Return the context before the answer; several where each choice is an input of its own.
 
         ``shots`` are rendered examples, see :meth:`shot`.
@@ -75,11 +86,14 @@ class PromptBuilder:
         system = joined(self._options.system, self._description(document), self._spec.fewshot_delimiter)
         gen_prefix = self._reader.optional("gen_prefix", self._spec.gen_prefix, document)
         questions, delimiter = self._questions(document)
+        opened = [_open(question, gen_prefix, delimiter) for question in questions]
         if self._options.chat_template:
             turns = [turn for shot in shots for turn in shot.turns]
-            return [self._chat(system, [*turns, *_open(q, gen_prefix, delimiter)]) for q in questions]
+            chats: list[Context] = [self._chat(system, [*turns, *open_]) for open_ in opened]
+            return Contexts(chats, _own_in_chat(opened, multiturn=self._options.multiturn))
         prefix = system + "".join([shot.text for shot in shots])
-        return [prefix + Shot.of(*_open(question, gen_prefix, delimiter)).text for question in questions]
+        asked = [Shot.of(*open_).text for open_ in opened]
+        return Contexts([prefix + text for text in asked], len(asked[0]) if asked else 0)
 
     def shot(self, document: Document) -> Shot:
         """Render one example with its answer."""
@@ -123,6 +137,15 @@ def _open(question: str, gen_prefix: str | None, delimiter: str) -> list[Turn]:
         return [Turn("user", question)]
     lead = delimiter if _needs_delimiter(question, gen_prefix) else ""
     return [Turn("user", question, lead), Turn("assistant", gen_prefix)]
+
+
+def _own_in_chat(opened: Sequence[Sequence[Turn]], *, multiturn: bool) -> int:
+    """Count the characters of the question's turns in a conversation that is shown to a reader."""
+    if not opened:
+        return 0
+    shown = len(str(Conversation(tuple(Message(turn.role, turn.content) for turn in opened[0]))))
+    # In one message for all, the user's name stands before the examples.
+    return shown if multiturn else shown - len(f"{opened[0][0].role}: ")
 
 
 def _single(turns: list[Turn]) -> list[Message]:

@@ -28,23 +28,25 @@ Document = Mapping[str, Any]
 # What the model is given, before it is a request: a text, a context and its continuation, or a context alone.
 Call = tuple[Any, ...]
 
-# How much of a prompt's end is kept to show a reader which document failed.
-_TAIL = 240
+#: Characters that are kept of a prompt, and of what stands before it: their ends, which a model sees last.
+KEPT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked about one document; the prompts themselves are not kept.
+    """What was asked about one document.
 
     ``calls`` requests were sent, each ``repeats`` times. ``gold`` is what the document's target resolved to.
-    ``prompt_length`` is in characters, of the first request.
+    ``prompt_length`` is in characters, of the first request; of that, ``prompt`` is the document's own part and
+    ``examples`` what stands before it, both within ``KEPT``.
     """
 
     index: int
     calls: int
     choices: tuple[str, ...]
     gold: Any
-    prompt_tail: str
+    examples: str
+    prompt: str
     prompt_length: int
     document_hash: str
     prompt_hash: str
@@ -99,6 +101,7 @@ class Interviewer:
         self._generation = generation
         self._run = run
         self._prompts = PromptBuilder(spec, reader, options, multiple_input=shape.multiple_input)
+        self._examples = ""
 
     def ask(
         self, index: int, document: Document, shots: Sequence[Shot], ids: Iterator[int]
@@ -107,14 +110,16 @@ class Interviewer:
 
         ``shots`` are examples rendered by :meth:`shot`.
         """
-        calls, choices, gold = self._calls(document, shots)
+        calls, choices, gold, own = self._calls(document, shots)
         prompt = str(calls[0][0])
+        examples, asked = split(prompt, own)
         question = Question(
             index=index,
             calls=len(calls),
             choices=choices,
             gold=gold,
-            prompt_tail=prompt[-_TAIL:],
+            examples=self._shared(examples),
+            prompt=asked,
             prompt_length=len(prompt),
             document_hash=content_hash(document),
             prompt_hash=content_hash([list(map(_plain, calls)), self._generation_record()]),
@@ -132,19 +137,28 @@ class Interviewer:
         """Render one few-shot example."""
         return self._prompts.shot(document)
 
-    def _calls(self, document: Document, shots: Sequence[Shot]) -> tuple[list[Call], tuple[str, ...], Any]:
+    def _shared(self, examples: str) -> str:
+        # Thousands of documents with the same examples hold one text.
+        if examples != self._examples:
+            self._examples = examples
+        return self._examples
+
+    def _calls(
+        self, document: Document, shots: Sequence[Shot]
+    ) -> tuple[list[Call], tuple[str, ...], Any, int | None]:
+        """Return what is asked, the choices, the gold, and how much of the first text's end is the question's own."""
         spec, reader = self._spec, self._reader
         if spec.output_type == "loglikelihood_rolling":
             target = _text(reader.target(spec.doc_to_target, document))
-            return [(target,)], (), target
+            return [(target,)], (), target, None
         contexts = self._prompts.contexts(document, shots)
         if spec.output_type == "multiple_choice":
-            return self._choice_calls(document, contexts)
+            return *self._choice_calls(document, contexts.asked), contexts.own
         gold = reader.target(spec.doc_to_target, document) if spec.doc_to_target is not None else ""
         if spec.output_type == "loglikelihood":
-            return [(contexts[0], _text(gold))], (), gold
+            return [(contexts.asked[0], _text(gold))], (), gold, contexts.own
         choices = reader.choices(spec.doc_to_choice, document) if spec.doc_to_choice is not None else ()
-        return [(contexts[0],)], tuple(choices), gold
+        return [(contexts.asked[0],)], tuple(choices), gold, contexts.own
 
     def _choice_calls(self, document: Document, contexts: list[Context]) -> tuple[list[Call], tuple[str, ...], Any]:
         spec, reader, delimiter = self._spec, self._reader, self._prompts.choice_delimiter
@@ -179,6 +193,19 @@ class Interviewer:
 
     def _generation_record(self) -> str:
         return repr(self._generation) if self._spec.output_type == "generate_until" else ""
+
+
+def split(prompt: str, own: int | None = None) -> tuple[str, str]:
+    """Part a prompt into what stands before its last ``own`` characters and these; None: all are its own.
+
+    Of each the end is kept, at most ``KEPT`` characters.
+    """
+    at = 0 if own is None else len(prompt) - own
+    return _end(prompt[:at]), _end(prompt[at:])
+
+
+def _end(text: str) -> str:
+    return text if len(text) <= KEPT else f"…{text[1 - KEPT :]}"
 
 
 def content_hash(value: Any) -> str:

@@ -16,7 +16,8 @@ from pytest_lmeval.results import Flaw, TaskResult
 from pytest_lmeval.tasks.clusters import default_cluster
 from pytest_lmeval.tasks.evaluation import Evaluation
 from pytest_lmeval.tasks.facets import Columns
-from pytest_lmeval.tasks.options import EvaluationOptions
+from pytest_lmeval.tasks.options import EvaluationOptions, PromptOptions
+from pytest_lmeval.tasks.questions import KEPT, split
 from pytest_lmeval.tasks.spec import TaskSpec
 
 from .making import CHOICE_ROWS, answer_to, choose, run, scored, small_task
@@ -31,6 +32,41 @@ def replied(spec: TaskSpec, responses: Sequence[Any]) -> TaskResult:
     requests = list(evaluation.requests(itertools.count()))
     pairs = zip(requests, responses, strict=True)
     return evaluation.score([r if isinstance(r, Failure | Answer) else answer_to(q, r) for q, r in pairs])
+
+
+EXAMPLES = {"num_fewshot": 1, "training_split": "train", "description": "Be brief."}
+
+
+@pytest.mark.parametrize(
+    ("options", "examples", "prompt"),
+    [
+        ({}, "Be brief.Q: {0}\nA: {1}\n\n", "Q: {2}\nA:"),
+        ({"chat_template": True}, "system: Be brief.\nuser: Q: {0}\nA:\nassistant: {1}\n", "user: Q: {2}\nA:"),
+        (
+            {"chat_template": True, "multiturn": False},
+            "system: Be brief.\nuser: Q: {0}\nA: {1}\n\n",
+            "Q: {2}\nA:",
+        ),
+    ],
+)
+def test_a_prompt_is_parted_from_what_stands_before_it(
+    tmp_path: Path, options: dict[str, Any], examples: str, prompt: str
+) -> None:
+    spec = small_task(tmp_path, GENERATE | EXAMPLES, TWO, train=TWO[:1])
+    item = run(spec, prompt=PromptOptions(**options)).items[1]
+    rows = [TWO[0]["question"], TWO[0]["answer"], TWO[1]["question"]]
+    assert (item.examples, item.prompt) == (examples.format(*rows), prompt.format(*rows))
+
+
+def test_long_prompts_are_kept_by_their_ends() -> None:
+    assert split("ab" * KEPT, 3) == (f"…{('ab' * KEPT)[:-3][1 - KEPT:]}", "bab")
+    assert split("all of it") == ("", "all of it")
+
+
+def test_log_probabilities_are_those_of_the_choices(tmp_path: Path) -> None:
+    (item, *_) = scored(small_task(tmp_path, {}, TWO), choose(1, 0, 0)).items
+    assert len(item.logprobs) == len(item.choices) == 2
+    assert item.logprobs[1] > item.logprobs[0]
 
 
 def lost(reason: str, kind: Any = "error") -> Failure:

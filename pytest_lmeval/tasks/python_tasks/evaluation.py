@@ -15,15 +15,12 @@ from pytest_lmeval.tasks.python_tasks.asking import Part, conversation, plain
 from pytest_lmeval.tasks.python_tasks.items import make_items
 from pytest_lmeval.tasks.python_tasks.metrics import ClassMetrics
 from pytest_lmeval.tasks.python_tasks.opening import open_task
-from pytest_lmeval.tasks.questions import Interview, Question, content_hash
+from pytest_lmeval.tasks.questions import Interview, Question, content_hash, split
 from pytest_lmeval.tasks.replies import Reply, left_out, response_of, scorable, tokens
 from pytest_lmeval.tasks.sampling import chosen, evenly
 from pytest_lmeval.tasks.spec import TaskSpec
 from pytest_lmeval.tasks.task_hash import task_hash
 from pytest_lmeval.tasks.templates import explain
-
-# How much of a prompt's end is kept to show a reader which document failed.
-_TAIL = 240
 
 
 class PythonEvaluation:
@@ -226,7 +223,8 @@ class PythonEvaluation:
             calls=len(instances),
             choices=(),
             gold=target,
-            prompt_tail=prompt[-_TAIL:],
+            examples="",
+            prompt=split(prompt)[1],
             prompt_length=len(prompt),
             document_hash=content_hash(document),
             prompt_hash=content_hash([plain(instance.args) for instance in instances]),

@@ -42,7 +42,8 @@ def make_items(
             prompt_hash=question.prompt_hash,
             target_hash=question.target_hash,
             margin=None,
-            prompt=question.prompt_tail,
+            prompt=question.prompt,
+            examples=question.examples,
             target=str(question.gold),
             facets=labels,
             cluster=columns.cluster_of(document),
@@ -67,4 +68,5 @@ def _answered(reply: Reply, rows: Rows, filtered: Any, metrics: ClassMetrics) ->
             "extracted": extracted(filtered, first.text),
             "flaw": flaw_of_text(first.text, truncated=first.truncated),
         }
-    return facts | {"flaw": flaw_of_choices([a.logprob for a in reply.first if not isinstance(a, GenerationAnswer)])}
+    logprobs = tuple(a.logprob for a in reply.first if not isinstance(a, GenerationAnswer))
+    return facts | {"logprobs": logprobs, "flaw": flaw_of_choices(logprobs)}
