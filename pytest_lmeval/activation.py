@@ -17,6 +17,7 @@ from pytest_lmeval.errors import BackendError, LMEvalError
 from pytest_lmeval.judging import environment
 from pytest_lmeval.options import Arm, Published, Settings
 from pytest_lmeval.progress import Progress
+from pytest_lmeval.recording import RunIdPlugin, name_run
 from pytest_lmeval.reporting import ReportPlugin
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.speed import SpeedPlugin
@@ -33,6 +34,7 @@ def activate(config: pytest.Config, settings: Settings) -> None:
     """
     model = settings.model
     assert model is not None
+    name_run(config)
     progress = Progress(config)
     config.stash[PROGRESS] = progress
     config.stash[RUNNER] = Runner(partial(_open, model, progress), observe=progress.observe)
@@ -55,6 +57,7 @@ def activate(config: pytest.Config, settings: Settings) -> None:
     if config.pluginmanager.hasplugin("xdist"):
         from pytest_lmeval.xdist import SchedulerPlugin
 
+        config.pluginmanager.register(RunIdPlugin(), "lmeval-run-id")
         config.pluginmanager.register(SchedulerPlugin(), "lmeval-xdist")
 
 

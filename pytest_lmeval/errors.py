@@ -8,7 +8,8 @@
     │   ├── ModelSpecError       --lm-model: unknown backend, unknown key, missing extra
     │   ├── TaskFileError        a task file: path, line, what was found, what was expected
     │   ├── DatasetError         a dataset that cannot be found or read
-    │   └── BaselineError        a baseline file that is missing, unreadable or of another format
+    │   ├── BaselineError        a baseline file that is missing, unreadable or of another format
+    │   └── RunError             a recorded run that does not exist or cannot be read
     └── BackendError             the model or its engine failed: infrastructure, not quality
 
     QualityError(AssertionError) the model answered, and not well enough
@@ -41,6 +42,10 @@ class DatasetError(UserError):
 
 class BaselineError(UserError):
     """A baseline file is missing where one is required, unreadable, or of another format."""
+
+
+class RunError(UserError):
+    """A recorded run does not exist, or a file of it cannot be read."""
 
 
 class TaskFileError(UserError):

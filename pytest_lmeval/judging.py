@@ -40,6 +40,7 @@ from pytest_lmeval.gate.verdict import Status, Verdict, judge, judge_group, repo
 from pytest_lmeval.junit import properties
 from pytest_lmeval.marks import marked_task
 from pytest_lmeval.options import Stored
+from pytest_lmeval.recording import keep_documents
 from pytest_lmeval.report.rows import report_row
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
@@ -47,6 +48,8 @@ from pytest_lmeval.state import FAMILY, ROWS, SETTINGS
 from pytest_lmeval.stopping import monitor_of, stop_of
 from pytest_lmeval.tasks.groups import Group
 
+#: Characters of an explanation that a report keeps.
+_MOST_TOLD = 20_000
 _PACKAGES = ("pytest-lmeval", "torch", "transformers", "datasets", "tokenizers")
 
 
@@ -77,7 +80,6 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
             item, result, changes={"verdict": "error", "passed": False, "reason": describe(error, item.config.rootpath)}
         )
         raise
-    add_row(item, result, verdict)
     verbosity = item.config.get_verbosity()
     text = explain(
         verdict,
@@ -87,6 +89,7 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
         recordable=isinstance(item, TaskItem) and is_stored(item),
         updating=item.config.stash[SETTINGS].baseline.update in (Update.CHANGED, Update.ALL),
     )
+    add_row(item, result, verdict, explanation=text)
     if verdict.is_error:
         raise (BackendError if verdict.status is Status.ERROR else BaselineError)(text)
     if verdict.passed and verbosity > 0 and isinstance(item, TaskItem):
@@ -115,8 +118,12 @@ def add_row(
     result: TaskResult,
     verdict: Verdict | None = None,
     changes: Mapping[str, Any] = MappingProxyType({"verdict": "test", "reason": ""}),
+    explanation: str = "",
 ) -> None:
-    """Put the result into the report. Without a verdict ``changes`` say what to show, else the test's own outcome."""
+    """Put the result into the report, and its documents into the run's folder.
+
+    Without a verdict ``changes`` say what to show, else the test's own outcome.
+    """
     settings = item.config.stash[SETTINGS]
     judged = verdict or judge(result, ModelPolicy(), None, require_baseline=False)
     row = report_row(
@@ -127,7 +134,12 @@ def add_row(
         rules=None if verdict is None else _policy(item).settings,
         leaf_of=_family(item).leaf_of.get(result.task),
     )
-    item.stash.setdefault(ROWS, []).append(row.to_json() | ({} if verdict else dict(changes)))
+    file, line, _ = item.location
+    row = replace(row, file=file, line=None if line is None else line + 1, explanation=explanation[:_MOST_TOLD])
+    if verdict is None:
+        row = replace(row, **changes)
+    row = keep_documents(item.config, row, result, verdict)
+    item.stash.setdefault(ROWS, []).append(row.to_json())
     for name, value in properties(row, judged, result).items():
         item.user_properties.append((f"lm.{name}", value))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,13 @@ from pytest_lmeval.gate.suite import SuiteVerdict, judge_suite
 from pytest_lmeval.judging import environment
 from pytest_lmeval.model_facts import ModelFacts, told
 from pytest_lmeval.options import ReportTarget, Settings, Stored, SuiteTest
+from pytest_lmeval.recording import keep_run, run_folder
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.report.terminal import format_hints, format_suite, format_table, format_warnings
-from pytest_lmeval.state import ROWS, RUNNER, SETTINGS
+from pytest_lmeval.runs.origin import origin_of
+from pytest_lmeval.runs.run import Run, RunFacts
+from pytest_lmeval.state import ROWS, RUN_ID, RUNNER, SETTINGS
 from pytest_lmeval.tasks.options import EvaluationOptions
 
 
@@ -31,8 +35,9 @@ class ReportPlugin:
         self._started = time.time()
         self._rows: list[ReportRow] = []
         self._unwritten: dict[ReportTarget, str] = {}
+        self._not_kept: str | None = None
         self._facts: ModelFacts | None = None
-        self._suite: SuiteVerdict | None = None
+        self._run: Run | None = None
 
     def pytest_report_header(self) -> str:
         """Name the model under test, and what it is compared with where that is not its own past."""
@@ -71,6 +76,8 @@ class ReportPlugin:
             self._write_table(terminalreporter)
         if self._facts is not None and self._facts.usage is not None:
             terminalreporter.write_line(told(self._facts.usage))
+        if self._not_kept is not None:
+            terminalreporter.write_line(self._not_kept, yellow=True)
         for target in self._settings.reports:
             if target in self._unwritten:
                 terminalreporter.write_line(f"no report at {target.path}: {self._unwritten[target]}", red=True)
@@ -81,13 +88,14 @@ class ReportPlugin:
         writer = terminalreporter._tw
         terminalreporter.write_sep("=", "language model evaluation")
         unicode = "utf" in (getattr(writer._file, "encoding", None) or "").lower()
-        adjusted = self._suite.adjusted if self._suite else {}
+        suite = None if self._run is None else self._run.suite
+        adjusted = suite.adjusted if suite else {}
         for line in format_table(self._rows, width=writer.fullwidth, unicode=unicode, adjusted=adjusted):
             for text, markup in line:
                 terminalreporter.write(text, **markup)
             writer.line()
-        if self._suite is not None:
-            for sentence, markup in format_suite(self._suite):
+        if suite is not None:
+            for sentence, markup in format_suite(suite):
                 terminalreporter.write_line(sentence, **markup)
         for warning in format_warnings(self._rows, unicode=unicode):
             terminalreporter.write_line(warning, yellow=True)
@@ -103,16 +111,27 @@ class ReportPlugin:
             session.config.workeroutput["lmeval_model"] = facts and facts.to_json()  # type: ignore[attr-defined]
             return
         self._add(facts)
-        self._suite = self._judged()
-        if self._suite is not None and self._suite.failed and exitstatus == pytest.ExitCode.OK:
+        suite = self._judged()
+        if suite is not None and suite.failed and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = exitstatus = pytest.ExitCode.TESTS_FAILED
+        folder = run_folder(self._config) if self._rows else None
+        self._run = Run(facts=self._run_facts(exitstatus), rows=tuple(self._rows), suite=suite, folder=folder)
+        if folder is not None:
+            self._keep(folder, self._run)
         for target in self._settings.reports:
             try:
-                write_json(target.path, self._rows, self._run(exitstatus))
+                write_json(target.path, self._run)
             except OSError as error:
                 # The table is still shown, but whoever waits for the file must not see a success.
                 self._unwritten[target] = error.strerror or str(error)
                 session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def _keep(self, folder: Path, run: Run) -> None:
+        try:
+            keep_run(folder, run, self._settings)
+        except OSError as error:
+            # Nobody asked for it: a disk that is full or read-only fails no run.
+            self._not_kept = f"this run is not kept: {folder}: {error.strerror or error}"
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -130,24 +149,33 @@ class ReportPlugin:
         everything = self._settings.gate.suite_test is SuiteTest.ALL
         return judge_suite(tested, everything=everything, seed=self._settings.evaluation.seed)
 
-    def _run(self, exitstatus: int) -> dict[str, Any]:
-        options, detect = self._settings.evaluation, self._settings.gate.detect
-        return {
-            "model": str(self._settings.model),
-            "answered": None if self._facts is None else self._facts.to_json(),
-            "limit": options.limit.text if options.limit else None if detect is None else f"detect {detect}",
-            "seed": options.seed,
-            "num_fewshot": options.num_fewshot,
-            "generation_kwargs": options.generation_kwargs,
-            "system": options.prompt.system or None,
-            "chat_template": options.prompt.chat_template,
-            "fewshot_multiturn": options.prompt.multiturn if options.prompt.chat_template else None,
-            "started": self._started,
-            "seconds": time.time() - self._started,
-            "exit_status": int(exitstatus),
-            "suite": None if self._suite is None else self._suite.to_json(),
-            "environment": environment(),
-        }
+    def _run_facts(self, exitstatus: int) -> RunFacts:
+        return RunFacts(
+            id=self._config.stash[RUN_ID],
+            model=str(self._settings.model),
+            answered=self._facts,
+            against=against(self._settings),
+            started=self._started,
+            seconds=time.time() - self._started,
+            exit_status=int(exitstatus),
+            options=_options(self._settings),
+            command=("pytest", *map(str, self._config.invocation_params.args)),
+            environment=environment(),
+            origin=origin_of(self._config.rootpath),
+        )
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    options, detect = settings.evaluation, settings.gate.detect
+    return {
+        "limit": options.limit.text if options.limit else None if detect is None else f"detect {detect}",
+        "seed": options.seed,
+        "num_fewshot": options.num_fewshot,
+        "generation_kwargs": options.generation_kwargs,
+        "system": options.prompt.system or None,
+        "chat_template": options.prompt.chat_template,
+        "fewshot_multiturn": options.prompt.multiturn if options.prompt.chat_template else None,
+    }
 
 
 def _facts(options: EvaluationOptions) -> Iterator[str]:

@@ -71,10 +71,10 @@ class ItemResult:
     examples); of very long ones the ends.
 
     ``answer`` is what came back, ``extracted`` what the main metric's filter made of a text, None where it is the same.
-    ``choice`` is the index of the chosen one of ``choices``. ``logprobs`` are the log-probabilities (nats) of the choices
-    in their order, or the one of what was scored; empty where a text was generated. ``error`` says why nothing came back: such a document has
-    neither scores nor margin. ``facets`` are the document's columns by which results can be broken down, ``cluster``
-    the value of the column whose equal values belong together.
+    ``choice`` is the index of the chosen one of ``choices``. ``logprobs`` are the log-probabilities (nats) of the
+    choices in their order, or the one of what was scored; empty where a text was generated. ``error`` says why nothing
+    came back: such a document has neither scores nor margin. ``facets`` are the document's columns by which results can
+    be broken down, ``cluster`` the value of the column whose equal values belong together.
     """
 
     index: int

@@ -23,6 +23,7 @@ SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 CATALOGUE: pytest.StashKey[Catalogue] = pytest.StashKey()
 RUNNER: pytest.StashKey[Runner] = pytest.StashKey()
 PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
+RUN_ID: pytest.StashKey[str] = pytest.StashKey()
 FAMILY: pytest.StashKey[Family] = pytest.StashKey()
 # Only where the run chooses documents by what they have to show.
 DETECTION: pytest.StashKey[Detection] = pytest.StashKey()

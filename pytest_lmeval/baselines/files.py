@@ -42,12 +42,17 @@ def read_text(path: Path) -> str | None:
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace the file at ``path``: whoever reads it sees the old text or the new one, also after a crash."""
+    write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Replace the file at ``path``, as :func:`write_atomically` does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Opened here and not by tempfile, whose files only their owner may read.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with temporary.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

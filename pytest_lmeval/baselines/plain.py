@@ -91,6 +91,10 @@ class Fields:
         """Read a whole number, at most ten digits: nothing that is counted here is larger."""
         return read_count(self._raw(name), self._name(name))
 
+    def optional_count(self, name: str) -> int | None:
+        """Read a whole number as :meth:`count` does, or null."""
+        return None if self._raw(name) is None else self.count(name)
+
     def integer(self, name: str) -> int:
         """Read a whole number."""
         return _read_integer(self._raw(name), self._name(name))

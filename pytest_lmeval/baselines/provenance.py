@@ -64,6 +64,11 @@ def provenance(baseline: Baseline, today: datetime.date | None = None) -> str:
     return what + when + (f" ({facts})" if facts else "")
 
 
+def source_told(baseline: Baseline) -> str:
+    """Tell in one line what a run was compared with: a recorded baseline, or whose scores."""
+    return f"published scores of {baseline.published}" if baseline.published else provenance(baseline)
+
+
 def _facts(baseline: Baseline, today: datetime.date) -> Iterator[str]:
     age = age_in_days(baseline, today)
     if age is not None:

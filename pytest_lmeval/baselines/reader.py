@@ -79,7 +79,7 @@ def _baseline(top: Fields) -> Baseline:
         total=total,
         main_metric=main_metric,
         metrics=metrics,
-        settings=_settings(top.fields("settings")),
+        settings=read_settings(top.fields("settings")),
         items=items,
         digests=_digests(top.fields("digests")),
         members=members,
@@ -105,7 +105,8 @@ def read_metric(data: object, place: str) -> MetricValue:
     )
 
 
-def _settings(data: Fields) -> TaskSettings:
+def read_settings(data: Fields) -> TaskSettings:
+    """Read settings that were written field by field. Raises ValueError."""
     return TaskSettings(
         dataset=data.text("dataset"),
         dataset_config=data.optional_text("dataset_config"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from pytest_lmeval.baselines.provenance import provenance
+from pytest_lmeval.baselines.provenance import source_told
 from pytest_lmeval.gate.causes.account import account
 from pytest_lmeval.gate.causes.text import account_lines
 from pytest_lmeval.gate.comparison import Comparison
@@ -74,12 +74,7 @@ def _numbers(verdict: Verdict, result: TaskResult) -> Iterator[str]:
         yield f"  {metric.key:<{width}}  {_value(metric)}{_against(metric, evidence)}"
     if comparison is not None and not comparison.changed:
         yield from _tests(comparison)
-        yield f"  compared with the {_source(comparison)}"
-
-
-def _source(comparison: Comparison) -> str:
-    baseline = comparison.baseline
-    return f"published scores of {baseline.published}" if baseline.published else provenance(baseline)
+        yield f"  compared with the {source_told(comparison.baseline)}"
 
 
 def _tests(comparison: Comparison) -> Iterator[str]:

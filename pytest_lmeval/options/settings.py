@@ -17,6 +17,7 @@ from pytest_lmeval.errors import SettingsError
 from pytest_lmeval.options.baseline import BASELINE_OPTIONS, Arm, BaselineSettings, read_baseline_settings
 from pytest_lmeval.options.gate import GATE_OPTIONS, GateSettings, read_gate_settings
 from pytest_lmeval.options.option import Option, boolean, integer
+from pytest_lmeval.options.runs import FOLDER, RUN_OPTIONS, RunSettings, read_run_settings
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions, PromptOptions
 from pytest_lmeval.tasks.sources import SOURCE_NAMES
@@ -39,6 +40,7 @@ _OPTIONS = (
     Option("data-dir", "DIR", "local datasets: DIR/<hub id>/<config or default>/<split>.jsonl or .parquet"),
     *BASELINE_OPTIONS,
     *GATE_OPTIONS,
+    *RUN_OPTIONS,
     Option("report", "json:PATH", "write a machine-readable report; may be given several times"),
 )
 
@@ -63,6 +65,7 @@ class Settings:
     baseline: BaselineSettings
     gate: GateSettings
     evaluation: EvaluationOptions
+    runs: RunSettings
     reports: tuple[ReportTarget, ...] = field(default=())
 
     @property
@@ -123,6 +126,7 @@ def add_options(parser: pytest.Parser) -> None:
     sources = "where --lm-tasks looks for tasks, in this order: project, builtin, lm_eval (all by default), or folders"
     parser.addini("lm_task_sources", sources, type="args", default=None)
     parser.addini("lm_baseline_dir", "folder of the baselines (default: baselines)", type="string", default="baselines")
+    parser.addini("lm_runs_dir", f"folder of what runs leave behind (default: {FOLDER})", type="string", default=FOLDER)
 
 
 def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -163,6 +167,7 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
             metadata=_model_arguments(model) | parse_pairs("metadata", given["metadata"]),
             unsafe_code=boolean("unsafe-code", given["unsafe-code"]),
         ),
+        runs=read_run_settings(given, root / str(config.getini("lm_runs_dir"))),
         reports=tuple(_report(config, text) for text in given["report"] or ()),
     )
 

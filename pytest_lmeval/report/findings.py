@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -104,31 +103,27 @@ def _tested_from_json(data: Fields) -> Entry:
         task=data.text("task"),
         metric=data.text("metric"),
         p=data.number("p"),
-        estimate=_estimate(data.fields("estimate")),
+        estimate=read_estimate(data.fields("estimate")),
         alpha=data.number("alpha"),
         alpha_warn=data.number("alpha_warn"),
         margin=data.number("margin"),
         beyond=data.flag("beyond"),
         failed=data.flag("failed"),
         fraction=data.flag("fraction"),
-        regressed=_optional_count(data, "regressed"),
-        improved=_optional_count(data, "improved"),
+        regressed=data.optional_count("regressed"),
+        improved=data.optional_count("improved"),
         leaf_of=data.optional_text("leaf_of"),
     )
 
 
-def _estimate(data: Fields) -> Estimate:
+def read_estimate(data: Fields) -> Estimate:
+    """Read an estimate that was written field by field. Raises ValueError."""
     numbers = ("difference", "p_worse", "p_better", "lower", "low", "high")
     return Estimate(
         method=data.text("method"),
         n=data.count("n"),
         stderr=data.optional_number("stderr"),
-        clusters=_optional_count(data, "clusters"),
+        clusters=data.optional_count("clusters"),
         note=data.text("note"),
         **{name: data.number(name) for name in numbers},
     )
-
-
-def _optional_count(data: Fields, name: str) -> int | None:
-    value = data.optional_number(name)
-    return None if value is None or math.isnan(value) else data.count(name)

@@ -9,8 +9,10 @@ from typing import Any
 
 from pytest_lmeval.baselines.format import read_metric
 from pytest_lmeval.baselines.plain import Fields, write_number
+from pytest_lmeval.baselines.provenance import source_told
 from pytest_lmeval.gate.settings import Rules
 from pytest_lmeval.gate.verdict import Status, Verdict, warnings_of
+from pytest_lmeval.report.bounds import Bound
 from pytest_lmeval.report.findings import Finding, finding
 from pytest_lmeval.results import MetricValue, TaskResult
 
@@ -28,6 +30,11 @@ class ReportRow:
     ``findings`` are the gated metrics that were compared, ``notes`` the verdict's reasons where it passed and yet there
     is something to say. ``errors`` counts documents without an answer. ``margins_moved`` is the mean size by which gold
     margins differ from the baseline's, as a share of their spread; None where there are none.
+
+    ``bounds`` are the task's thresholds, ``source`` tells in one line what the baseline is, None where there was none.
+    ``explanation`` is what a person is told of a result that failed or that has something to say, ``file`` and ``line``
+    (from 1) are where the item stands. ``samples`` is the file of its documents below the run's folder, None where none
+    were kept.
     """
 
     nodeid: str
@@ -55,6 +62,12 @@ class ReportRow:
     notes: tuple[str, ...] = ()
     errors: int = 0
     margins_moved: float | None = None
+    bounds: tuple[Bound, ...] = ()
+    source: str | None = None
+    explanation: str = ""
+    file: str = ""
+    line: int | None = None
+    samples: str | None = None
 
     @property
     def finding(self) -> Finding | None:
@@ -67,7 +80,8 @@ class ReportRow:
         metrics = [_metric_to_json(metric) for metric in self.metrics]
         findings = [finding.to_json() for finding in self.findings]
         texts = {"warnings": list(self.warnings), "notes": list(self.notes)}
-        return {**row, "metrics": metrics, "findings": findings, **texts}
+        bounds = [bound.to_json() for bound in self.bounds]
+        return {**row, "metrics": metrics, "findings": findings, "bounds": bounds, **texts}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ReportRow:
@@ -99,6 +113,12 @@ class ReportRow:
             notes=row.texts("notes"),
             errors=row.count("errors"),
             margins_moved=row.optional_number("margins_moved"),
+            bounds=row.each("bounds", Bound.from_json),
+            source=row.optional_text("source"),
+            explanation=row.text("explanation"),
+            file=row.text("file"),
+            line=row.optional_count("line"),
+            samples=row.optional_text("samples"),
         )
 
 
@@ -145,6 +165,8 @@ def report_row(
         notes=tuple(warnings_of(verdict)),
         errors=result.errors,
         margins_moved=comparison.drift.share if comparison and comparison.drift else None,
+        bounds=tuple(Bound.of(check) for check in verdict.checks),
+        source=None if comparison is None else source_told(comparison.baseline),
     )
 
 

@@ -143,9 +143,7 @@ class Interviewer:
             self._examples = examples
         return self._examples
 
-    def _calls(
-        self, document: Document, shots: Sequence[Shot]
-    ) -> tuple[list[Call], tuple[str, ...], Any, int | None]:
+    def _calls(self, document: Document, shots: Sequence[Shot]) -> tuple[list[Call], tuple[str, ...], Any, int | None]:
         """Return what is asked, the choices, the gold, and how much of the first text's end is the question's own."""
         spec, reader = self._spec, self._reader
         if spec.output_type == "loglikelihood_rolling":

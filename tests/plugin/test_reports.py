@@ -26,7 +26,7 @@ ROW_KEYS = {
         "notes",
         "errors",
     ),
-    *("findings", "notes", "errors", "margins_moved"),
+    *("findings", "notes", "errors", "margins_moved", "bounds", "source", "explanation", "file", "line", "samples"),
 }
 
 

@@ -21,6 +21,9 @@ from pytest_lmeval.report.findings import finding
 from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow, report_row
 from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
+from pytest_lmeval.runs.run import Run
+
+from .recorded_runs import run_facts
 
 ACC = MetricValue(name="acc", filter="none", value=0.1 + 0.2, stderr=0.02, higher_is_better=True, n=10)
 STRICT = MetricValue(name="em", filter="strict", value=0.5, stderr=None, higher_is_better=True, n=10)
@@ -115,7 +118,9 @@ def test_a_row_from_a_verdict() -> None:
         warnings=("1 of 10 documents was not scored",),
         alias="Rivers",
     )
-    assert replace(ROW, difference=-0.2, findings=()) == expected
+    assert ROW.source is not None
+    assert ROW.source.startswith("baseline of 2026-01-01 (")
+    assert replace(ROW, difference=-0.2, findings=(), source=None) == expected
     assert ROW.difference == pytest.approx(-0.2)
 
 
@@ -195,12 +200,14 @@ def test_what_is_no_row_is_refused(change: dict[str, Any]) -> None:
 def test_the_results_file(tmp_path: Path) -> None:
     path = tmp_path / "out" / "results.json"
     broken = replace(ROW, nodeid="a", value=math.nan, metrics=(replace(ACC, value=math.inf),))
-    run = {"model": "demo", "elapsed": math.nan, "versions": {"torch": (2, 13)}, "path": tmp_path}
-    write_json(path, [ROW, broken], run)
+    facts = run_facts(options={"seed": 5, "generation_kwargs": {"top_p": math.nan}})
+    run = Run(facts=facts, rows=(ROW, broken), suite=None)
+    write_json(path, run)
     data = json.loads(path.read_text(), parse_constant=pytest.fail)
     assert data["schema"] == 1
-    expected = {"model": "demo", "elapsed": None, "versions": {"torch": [2, 13]}, "path": str(tmp_path)}
-    assert data["run"] == expected
+    said = data["run"]
+    assert (said["model"], said["seed"], said["generation_kwargs"], said["suite"]) == ("demo", 5, {"top_p": None}, None)
+    assert (said["id"], said["origin"]["branch"]) == (facts.id, "main")
     first, second = data["results"]
     assert (first["nodeid"], first["value"], first["metrics"][0]["value"]) == ("a", None, None)
     assert second["value"] == 0.1 + 0.2  # to the last digit
@@ -209,5 +216,5 @@ def test_the_results_file(tmp_path: Path) -> None:
     assert (second["verdict"], second["flips_regressed"], second["tokens"]) == ("regressed", 3, 1234)
     # The same results in another order are the same file.
     other = tmp_path / "other.json"
-    write_json(other, [broken, ROW], dict(reversed(run.items())))
+    write_json(other, replace(run, rows=(broken, ROW)))
     assert other.read_bytes() == path.read_bytes()

@@ -59,7 +59,7 @@ def test_a_prompt_is_parted_from_what_stands_before_it(
 
 
 def test_long_prompts_are_kept_by_their_ends() -> None:
-    assert split("ab" * KEPT, 3) == (f"…{('ab' * KEPT)[:-3][1 - KEPT:]}", "bab")
+    assert split("ab" * KEPT, 3) == (f"…{('ab' * KEPT)[:-3][1 - KEPT :]}", "bab")
     assert split("all of it") == ("", "all of it")
 
 
