@@ -31,6 +31,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register this plugin's own hooks, so that a conftest.py may implement them whether a model is chosen or not."""
+    from pytest_lmeval import newhooks
+
+    pluginmanager.add_hookspecs(newhooks)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(args: list[str]) -> None:
     """Keep ``--lm-update-baseline`` from taking the path that follows it for its value."""

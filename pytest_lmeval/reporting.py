@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from pytest_lmeval.baseline_sources import against, missing_folder
+from pytest_lmeval.errors import UserError
 from pytest_lmeval.gate.suite import SuiteVerdict, judge_suite
 from pytest_lmeval.judging import environment
 from pytest_lmeval.model_facts import ModelFacts, told
 from pytest_lmeval.options import ReportTarget, Settings, Stored, SuiteTest
 from pytest_lmeval.recording import keep_run, run_folder
-from pytest_lmeval.report.json_report import write_json
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.report.terminal import format_hints, format_suite, format_table, format_warnings
+from pytest_lmeval.report.writers import write_report
 from pytest_lmeval.runs.origin import origin_of
 from pytest_lmeval.runs.run import Run, RunFacts
 from pytest_lmeval.state import ROWS, RUN_ID, RUNNER, SETTINGS
@@ -35,7 +36,7 @@ class ReportPlugin:
         self._started = time.time()
         self._rows: list[ReportRow] = []
         self._unwritten: dict[ReportTarget, str] = {}
-        self._not_kept: str | None = None
+        self._remarks: list[str] = []
         self._facts: ModelFacts | None = None
         self._run: Run | None = None
 
@@ -65,8 +66,11 @@ class ReportPlugin:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Collect rows; called in every process, needed in the one with the terminal."""
-        if not self._is_worker:
-            self._rows += [ReportRow.from_json(row) for row in getattr(report, "lmeval_rows", ())]
+        if self._is_worker:
+            return
+        for row in (ReportRow.from_json(row) for row in getattr(report, "lmeval_rows", ())):
+            self._rows.append(row)
+            self._tell("pytest_lmeval_task_finished", row=row)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the results table, and where the reports are."""
@@ -76,8 +80,8 @@ class ReportPlugin:
             self._write_table(terminalreporter)
         if self._facts is not None and self._facts.usage is not None:
             terminalreporter.write_line(told(self._facts.usage))
-        if self._not_kept is not None:
-            terminalreporter.write_line(self._not_kept, yellow=True)
+        for remark in self._remarks:
+            terminalreporter.write_line(remark, yellow=True)
         for target in self._settings.reports:
             if target in self._unwritten:
                 terminalreporter.write_line(f"no report at {target.path}: {self._unwritten[target]}", red=True)
@@ -120,18 +124,27 @@ class ReportPlugin:
             self._keep(folder, self._run)
         for target in self._settings.reports:
             try:
-                write_json(target.path, self._run)
-            except OSError as error:
+                write_report(target.kind, target.path, self._run)
+            except (OSError, UserError) as error:
                 # The table is still shown, but whoever waits for the file must not see a success.
-                self._unwritten[target] = error.strerror or str(error)
+                self._unwritten[target] = getattr(error, "strerror", None) or str(error)
                 session.exitstatus = exitstatus or pytest.ExitCode.TESTS_FAILED
+        if self._rows:
+            self._tell("pytest_lmeval_run_finished", run=self._run)
+
+    def _tell(self, hook: str, **facts: Any) -> None:
+        """Call a hook of ours. What implements it is somebody else's, may raise anything, and changes no outcome."""
+        try:
+            getattr(self._config.hook, hook)(config=self._config, **facts)
+        except Exception as error:  # noqa: BLE001
+            self._remarks.append(f"{hook}: {type(error).__name__}: {error}")
 
     def _keep(self, folder: Path, run: Run) -> None:
         try:
             keep_run(folder, run, self._settings)
         except OSError as error:
             # Nobody asked for it: a disk that is full or read-only fails no run.
-            self._not_kept = f"this run is not kept: {folder}: {error.strerror or error}"
+            self._remarks.append(f"this run is not kept: {folder}: {error.strerror or error}")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

@@ -22,6 +22,8 @@ from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions, PromptOptions
 from pytest_lmeval.tasks.sources import SOURCE_NAMES
 
+#: The kinds of report files.
+REPORTS = ("json",)
 _NUMBERS = {"temperature", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens"}
 
 
@@ -41,7 +43,7 @@ _OPTIONS = (
     *BASELINE_OPTIONS,
     *GATE_OPTIONS,
     *RUN_OPTIONS,
-    Option("report", "json:PATH", "write a machine-readable report; may be given several times"),
+    Option("report", "KIND:PATH", f"write a report, {', '.join(REPORTS)}; may be given several times"),
 )
 
 
@@ -236,7 +238,10 @@ def _from_ini(config: pytest.Config, option: Option) -> Any:
         return value
     if option.name == "data-dir":
         return str(config.rootpath / Path(value).expanduser())
-    return re.sub(r"(?<=json:)[^\s,]+", lambda path: str(config.rootpath / Path(path[0]).expanduser()), value)
+    kinds = "|".join(REPORTS)
+    return re.sub(
+        rf"\b({kinds}):([^\s,]+)", lambda found: f"{found[1]}:{config.rootpath / Path(found[2]).expanduser()}", value
+    )
 
 
 def _names(text: str | None) -> tuple[str, ...]:
@@ -261,8 +266,9 @@ def _path(config: pytest.Config, text: str | None) -> Path | None:
 
 def _report(config: pytest.Config, text: str) -> ReportTarget:
     kind, separator, path = text.partition(":")
-    if not separator or not path or kind != "json":
-        raise SettingsError(f"--lm-report={text}: expected json:PATH, for example json:report.json")
+    if not separator or not path or kind not in REPORTS:
+        kinds = " or ".join(f"{kind}:PATH" for kind in REPORTS)
+        raise SettingsError(f"--lm-report={text}: expected {kinds}, for example {REPORTS[0]}:report.{REPORTS[0]}")
     target = _path(config, path)
     assert target is not None
     return ReportTarget(kind, target)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pytest_lmeval.baselines.plain import Fields, write_number
 from pytest_lmeval.gate.suite import SuiteVerdict
+from pytest_lmeval.history.points import TrendPoint
 from pytest_lmeval.model_facts import ModelFacts
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.runs.origin import Origin
@@ -39,7 +40,7 @@ class RunFacts:
 
     def to_json(self) -> dict[str, Any]:
         """Reduce to plain values."""
-        facts = {field.name: getattr(self, field.name) for field in fields(self)}
+        facts = {each.name: getattr(self, each.name) for each in fields(self)}
         return facts | {
             "answered": None if self.answered is None else self.answered.to_json(),
             "started": write_number(self.started),
@@ -74,13 +75,15 @@ class RunFacts:
 class Run:
     """One run. ``folder`` has the files that the rows' ``samples`` name, None where none were kept.
 
-    ``rows`` has a task's row by node id; a task that broke before it was evaluated has no samples.
+    ``rows`` has a row per evaluated task; one that broke before it was evaluated has no samples. ``trends`` are the
+    past values of metrics by task and key, the oldest first, without this run; they are not kept in its folder.
     """
 
     facts: RunFacts
     rows: tuple[ReportRow, ...]
     suite: SuiteVerdict | None
     folder: Path | None = None
+    trends: Mapping[tuple[str, str], tuple[TrendPoint, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def failed(self) -> bool:

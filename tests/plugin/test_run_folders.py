@@ -51,3 +51,26 @@ def test_a_folder_that_cannot_be_written_fails_no_run(project: Project) -> None:
     run = project.run("--lm-model=fake")
     run.assert_outcomes(passed=1)
     run.stdout.fnmatch_lines(["*rivers: its documents are not kept: *", "this run is not kept: *"])
+
+
+HOOKS = """
+def pytest_lmeval_task_finished(row):
+    print("TASK", row.task, row.verdict)
+
+def pytest_lmeval_run_finished(config, run):
+    documents = sum(len(record.result.items) for record in run.records())
+    print("RUN", len(run.rows), documents, config.rootpath.name != "")
+    raise RuntimeError("out of paper")
+"""
+
+
+def test_hooks_are_told_of_tasks_and_of_the_run(project: Project) -> None:
+    project.everything()
+    project.write("conftest.py", HOOKS)
+    for workers in ([], ["-n", "2"]):
+        run = project.run("--lm-model=fake", "-s", *workers)
+        run.assert_outcomes(passed=5)
+        assert sum("TASK" in line for line in run.stdout.lines) == 5
+        run.stdout.fnmatch_lines(["*RUN 5 24 True*", "pytest_lmeval_run_finished: RuntimeError: out of paper"])
+    # Without a model they are known, and not called.
+    assert "RUN" not in project.run().stdout.str()

@@ -1,0 +1,1 @@
+"""Past runs in a database: how scores moved over time."""

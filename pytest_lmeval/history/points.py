@@ -1,0 +1,22 @@
+"""A metric of a task over past runs, as reports draw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrendPoint:
+    """One past run's value, in the metric's own unit.
+
+    ``started`` is in seconds since 1970 (UTC), ``stderr`` None where there is no estimate, ``commit`` None where it is
+    unknown. ``verdict`` is a Status's value.
+    """
+
+    run: str
+    started: float
+    value: float
+    stderr: float | None
+    n: int
+    verdict: str
+    commit: str | None
