@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 #: JSON has no such numbers; silently writing null would turn a broken metric into a missing one.
+_UNCOUNTED = 10**10
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -50,7 +51,7 @@ def read_number(value: object, name: str) -> float:
 def read_count(value: object, name: str) -> int:
     """Read a whole number of at most ten digits: nothing that is counted here is larger."""
     number = _read_integer(value, name)
-    if not 0 <= number < 10**10:
+    if not 0 <= number < _UNCOUNTED:
         raise FieldError(f"{name} is out of range")
     return number
 
@@ -89,7 +90,8 @@ class Fields:
 
     def count(self, name: str) -> int:
         """Read a whole number, at most ten digits: nothing that is counted here is larger."""
-        return read_count(self._raw(name), self._name(name))
+        value = self._raw(name)
+        return value if type(value) is int and 0 <= value < _UNCOUNTED else read_count(value, self._name(name))
 
     def optional_count(self, name: str) -> int | None:
         """Read a whole number as :meth:`count` does, or null."""
@@ -101,7 +103,8 @@ class Fields:
 
     def number(self, name: str) -> float:
         """Read a number."""
-        return read_number(self._raw(name), self._name(name))
+        value = self._raw(name)
+        return value if type(value) is float and math.isfinite(value) else read_number(value, self._name(name))
 
     def optional_number(self, name: str) -> float | None:
         """Read a number or null."""
@@ -125,14 +128,36 @@ class Fields:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Read a list of strings."""
+        values = self.sequence(name)
+        if all(isinstance(value, str) for value in values):
+            return tuple(values)
         return self.each(name, lambda value, place: str(_checked(value, str, "a text", place)))
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """Read a list of numbers."""
+        values = self.sequence(name)
+        if all(type(value) is float and math.isfinite(value) for value in values):
+            return tuple(values)
+        return self.each(name, read_number)
+
+    def number_mapping(self, name: str) -> dict[str, float]:
+        """Read an object whose values are numbers."""
+        values = self.fields(name)
+        return {key: values.number(key) for key in values._data}
+
+    def text_mapping(self, name: str) -> dict[str, str]:
+        """Read an object whose values are strings."""
+        values = self.fields(name)
+        return {key: values.text(key) for key in values._data}
 
     def each(self, name: str, read: Callable[[object, str], T]) -> tuple[T, ...]:
         """Read every element of a list with ``read(element, place)``."""
         return tuple(read(value, f"{self._name(name)}[{at}]") for at, value in enumerate(self.sequence(name)))
 
     def _get(self, name: str, kind: type, expected: str) -> Any:
-        return _checked(self._raw(name), kind, expected, self._name(name))
+        value = self._raw(name)
+        # Of millions of fields the name is spelled where it is needed.
+        return value if isinstance(value, kind) else _checked(value, kind, expected, self._name(name))
 
     def _raw(self, name: str) -> object:
         if name not in self._data:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pytest_lmeval.baselines.codec import ItemKey
-from pytest_lmeval.baselines.plain import FieldError, Fields, read_count, read_number, write_number
-from pytest_lmeval.baselines.record import BaselineItem
+from pytest_lmeval.baselines.plain import FieldError, Fields, read_count, write_number
+from pytest_lmeval.baselines.record import NO_COUNTS, BaselineItem
 from pytest_lmeval.results import Flaw, ItemResult
 
 T = TypeVar("T")
@@ -42,14 +42,14 @@ def item_from_json(data: object, place: str) -> ItemResult:
         extracted=item.optional_text("extracted"),
         error=item.optional_text("error"),
         cluster=item.optional_text("cluster"),
-        scores=_mapped(item, "scores", read_number),
+        scores=MappingProxyType(item.number_mapping("scores")),
         margin=item.optional_number("margin"),
         choice=item.optional_count("choice"),
         choices=item.texts("choices"),
-        logprobs=item.each("logprobs", read_number),
+        logprobs=item.numbers("logprobs"),
         flaw=_flaw(item),
         counts=_counts(item),
-        facets=_mapped(item, "facets", _text),
+        facets=MappingProxyType(item.text_mapping("facets")),
     )
 
 
@@ -78,7 +78,7 @@ def then_from_json(data: object, place: str) -> BaselineItem:
         index=item.count("index"),
         key=ItemKey(*key),
         margin=item.optional_number("margin"),
-        scores=_mapped(item, "scores", read_number),
+        scores=MappingProxyType(item.number_mapping("scores")),
         answer=item.optional_text("answer"),
         extracted=item.optional_text("extracted"),
         choice=item.optional_count("choice"),
@@ -95,13 +95,12 @@ def _numbers(values: Mapping[str, float]) -> dict[str, float | str]:
     return {key: write_number(value) for key, value in values.items()}
 
 
-def _mapped(item: Fields, name: str, read: Callable[[object, str], T]) -> Mapping[str, T]:
-    return MappingProxyType({key: read(value, f"{name}.{key[:40]}") for key, value in item.mapping(name).items()})
-
-
 def _counts(item: Fields) -> Mapping[str, tuple[float, ...]]:
+    counts = item.mapping("counts")
+    if not counts:
+        return NO_COUNTS
     fields = item.fields("counts")
-    return MappingProxyType({key: fields.each(key, read_number) for key in item.mapping("counts")})
+    return MappingProxyType({key: fields.numbers(key) for key in counts})
 
 
 def _flaw(item: Fields) -> Flaw | None:
@@ -109,9 +108,3 @@ def _flaw(item: Fields) -> Flaw | None:
     if text is not None and text not in list(Flaw):
         raise FieldError(f"flaw is {text[:40]!r}, expected one of {', '.join(Flaw)}")
     return None if text is None else Flaw(text)
-
-
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise FieldError(f"{name} is of type {type(value).__name__}, expected a text")
-    return value
