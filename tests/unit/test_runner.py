@@ -99,7 +99,7 @@ def test_the_same_name_with_other_content_is_another_task(tmp_path: Path) -> Non
     runner = Runner(Opening())
     one, two = task(tmp_path, "a"), task(tmp_path, "a", description="Think. ")
     assert runner.evaluate(one, OPTIONS) is not runner.evaluate(two, OPTIONS)
-    assert runner.evaluate(two, OPTIONS).items[0].prompt.startswith("Think. a ")
+    assert runner.evaluate(two, OPTIONS).items[0].examples == "Think. "
 
 
 def test_planned_tasks_fill_the_batches_of_those_before_them(tmp_path: Path) -> None:
