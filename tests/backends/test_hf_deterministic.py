@@ -192,9 +192,11 @@ def test_a_model_in_plain_batches_runs_one_text_at_a_time(tokenizer: Any) -> Non
     _check_scores(backend)
 
 
-@pytest.mark.filterwarnings("ignore:random scores one text at a time")
-def test_experts_see_other_rows_and_still_the_bits_are_equal(tokenizer: Any) -> None:
-    _check_scores(_open(_mixture(), tokenizer))
+def test_experts_see_other_rows_and_so_each_text_runs_by_itself(tokenizer: Any) -> None:
+    with pytest.warns(UserWarning, match="its experts see as many rows at once as are sent to them"):
+        backend = _open(_mixture(), tokenizer)
+    assert backend.info.details["engine"] == "one text at a time"
+    _check_scores(backend)
 
 
 def test_a_dependence_on_the_place_is_found_on_load(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

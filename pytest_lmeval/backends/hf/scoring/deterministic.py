@@ -2,8 +2,9 @@
 
 Attention gets pieces that depend on the text alone (pages). All other layers see packs of one fixed size, so that a
 row goes through the same kernels wherever it stands. Whether its result is then the same is the matrix library's
-affair, and the model's: experts, for example, see as many rows as were sent to them. So it is tried on load. Where it
-does not hold, each text runs by itself in its own shape, which is slower.
+affair, so it is tried on load. Where it does not hold, each text runs by itself in its own shape, which is slower. So
+do models with experts: one of these sees as many rows as were sent to it, whatever the size of the pack, and some
+libraries (on Intel's processors, for one) choose by their number how to multiply.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ LEADS = (0, 1, 6)
 SHARED = "packs of one size"
 ALONE = "one text at a time"
 
+_EXPERTS = "its experts see as many rows at once as are sent to them"
+
 
 def deterministic_scorer(loaded: Loaded, outputs: Outputs | None, limits: Limits) -> tuple[Scorer, str]:
     """Return what scores, and its name. Raises BackendError where not even a repetition gives the same bits."""
@@ -55,7 +58,7 @@ def deterministic_scorer(loaded: Loaded, outputs: Outputs | None, limits: Limits
         # Where rows do not fill the vectors of a processor, those at the end are computed in another way.
         limits.tokens -= limits.tokens % PAGE
         packs = Packs(loaded, fixed, limits.tokens)
-        reason = _dependence(packs, loaded, limits.tokens)
+        reason = _EXPERTS if _has_experts(loaded) else _dependence(packs, loaded, limits.tokens)
         if not reason:
             return SharedScorer(packs, limits, deterministic=True), SHARED
     limits.rows = 1
@@ -74,6 +77,10 @@ def details(scorer: str, limits: Limits) -> Mapping[str, str | int | bool]:
         "batch_tokens": limits.tokens,
         "threads": torch.get_num_threads(),
     }
+
+
+def _has_experts(loaded: Loaded) -> bool:
+    return any(name.rsplit(".", 1)[-1] == "experts" for name, _ in loaded.model.named_modules())
 
 
 def _dependence(packs: Packs, loaded: Loaded, tokens: int) -> str:
