@@ -46,15 +46,22 @@ def pytest_load_initial_conftests(args: list[str]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer ``--lm-list`` and ``--lm-preview`` in place of a test run; a plan is made in one process."""
+    """Answer ``--lm-list``, ``--lm-preview`` and ``--lm-from-run`` in place of a test run.
+
+    A plan is made in one process.
+    """
     if config.getoption("lm_plan"):
         # Both are pytest-xdist's, whose own hook may come before this one or after it.
         config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []
-    wanted, pattern = config.getoption("lm_preview"), config.getoption("lm_list")
-    if wanted is None and pattern is None:
+    wanted, pattern, recorded = (config.getoption(name) for name in ("lm_preview", "lm_list", "lm_from_run"))
+    if wanted is None and pattern is None and recorded is None:
         return None
     try:
         settings = read_settings(config)
+        if recorded is not None:
+            from pytest_lmeval.reopening import reopen
+
+            return reopen(settings, recorded)
         if pattern is not None:
             from pytest_lmeval.listing import show_tasks
 

@@ -18,7 +18,8 @@ from pytest_lmeval.model_facts import ModelFacts, told
 from pytest_lmeval.options import ReportTarget, Settings, Stored, SuiteTest
 from pytest_lmeval.recording import keep_run, run_folder
 from pytest_lmeval.report.rows import ReportRow
-from pytest_lmeval.report.terminal import format_hints, format_suite, format_table, format_warnings
+from pytest_lmeval.report.summary import summary, write_lines
+from pytest_lmeval.report.terminal import format_hints
 from pytest_lmeval.report.writers import write_report
 from pytest_lmeval.runs.origin import origin_of
 from pytest_lmeval.runs.run import Run, RunFacts
@@ -92,17 +93,8 @@ class ReportPlugin:
         writer = terminalreporter._tw
         terminalreporter.write_sep("=", "language model evaluation")
         unicode = "utf" in (getattr(writer._file, "encoding", None) or "").lower()
-        suite = None if self._run is None else self._run.suite
-        adjusted = suite.adjusted if suite else {}
-        for line in format_table(self._rows, width=writer.fullwidth, unicode=unicode, adjusted=adjusted):
-            for text, markup in line:
-                terminalreporter.write(text, **markup)
-            writer.line()
-        if suite is not None:
-            for sentence, markup in format_suite(suite):
-                terminalreporter.write_line(sentence, **markup)
-        for warning in format_warnings(self._rows, unicode=unicode):
-            terminalreporter.write_line(warning, yellow=True)
+        assert self._run is not None
+        write_lines(writer.write, summary(self._run, width=writer.fullwidth, unicode=unicode))
         recordable, lacking = isinstance(self._settings.baseline.against, Stored), missing_folder(self._settings)
         for hint in format_hints(self._rows, recordable=recordable, lacking=lacking):
             terminalreporter.write_line(hint, yellow=True)

@@ -18,12 +18,11 @@ from pytest_lmeval.options.baseline import BASELINE_OPTIONS, Arm, BaselineSettin
 from pytest_lmeval.options.gate import GATE_OPTIONS, GateSettings, read_gate_settings
 from pytest_lmeval.options.option import Option, boolean, integer
 from pytest_lmeval.options.runs import FOLDER, RUN_OPTIONS, RunSettings, read_run_settings
+from pytest_lmeval.report.kinds import REPORTS
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions, PromptOptions
 from pytest_lmeval.tasks.sources import SOURCE_NAMES
 
-#: The kinds of report files.
-REPORTS = ("json",)
 _NUMBERS = {"temperature", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens"}
 
 
@@ -123,6 +122,13 @@ def add_options(parser: pytest.Parser) -> None:
         dest="lm_list",
         metavar="PATTERN",
         help="show the tasks, groups and tags there are (all, or those with this in their name) and exit",
+    )
+    group.addoption(
+        "--lm-from-run",
+        default=None,
+        dest="lm_from_run",
+        metavar="RUN",
+        help="show a recorded run (its id, the beginning of it, last, or its folder) and write --lm-report of it",
     )
     parser.addini("lm_task_paths", "folders with task files", type="paths", default=None)
     sources = "where --lm-tasks looks for tasks, in this order: project, builtin, lm_eval (all by default), or folders"
