@@ -67,6 +67,8 @@ def test_the_same_record_makes_the_same_file(tmp_path: Path) -> None:
         (gzip.compress(b'{"format": 2}'), "format 2, and this pytest-lmeval reads format 1"),
         (gzip.compress(b"[" * 100_000), "not a task of a recorded run"),
     ],
+    # Not the bytes, which hold the time.
+    ids=["plain", "cut", "empty", "newer", "nested"],
 )
 def test_what_is_no_task_of_a_run_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "x").write_bytes(content)
