@@ -14,6 +14,7 @@ Writer = Callable[[Path, Run], Any]
 #: Kind, and the function that writes it, as ``module:function``.
 WRITERS = {
     "json": "pytest_lmeval.report.json_report:write_json",
+    "html": "pytest_lmeval.report.html.write:write_html",
 }
 
 
