@@ -21,7 +21,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_PIP := $(VLLM_BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO_TASKS := tasks/hellaswag.yaml tasks/arc_easy.yaml tasks/demo
 
-.PHONY: help demo test test-engines conformance bench bench-engines gate-simulation gate-models lint typecheck check clean
+.PHONY: help demo test test-engines conformance bench bench-engines bench-report gate-simulation gate-models lint typecheck check clean
 
 help:
 	@echo "make demo       a real model on real benchmarks, against the committed baselines"
@@ -30,6 +30,7 @@ help:
 	@echo "make conformance  every task of lm-eval's catalogue against lm-eval; an hour or so, goes on where it stopped"
 	@echo "make bench      the hf backend and lm-eval's side by side: speed, memory, answers; half an hour on 2 cores"
 	@echo "make bench-engines  the vllm and openai backends and lm-eval's on one engine; half an hour on 2 cores"
+	@echo "make bench-report  the HTML report of large runs: seconds to write, megabytes, milliseconds to open; five minutes"
 	@echo "make gate-simulation  false-alarm rates and power of the regression gate; three minutes"
 	@echo "make gate-models  what the gate says of real models: other batches, fewer bits, a smaller model; a quarter of an hour"
 	@echo "make check      formatting, lint and types"
@@ -57,6 +58,9 @@ bench: $(VENV)/.test $(DEMO_DATA)/.complete
 bench-engines: $(VLLM_VENV)/.engines $(DEMO_CHECKPOINT)/config.json $(DEMO_DATA)/.complete
 	$(VLLM_BIN)/python -m benchmarks.engines --model=vllm:$(DEMO_CHECKPOINT) --threads=1 $(ARGS)
 	$(VLLM_BIN)/python -m benchmarks.engines.client --tokenizer=$(DEMO_CHECKPOINT)
+
+bench-report: $(VENV)/.test
+	$(BIN)/python -m benchmarks.report $(ARGS)
 
 gate-simulation: $(VENV)/.test
 	$(BIN)/python -m benchmarks.gate $(ARGS)
