@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -47,8 +48,9 @@ class Browser:
         self.script("location.hash = arguments[0]", address)
 
     def wait(self, until: Callable[[], Any]) -> Any:
-        """Wait for a condition."""
-        return WebDriverWait(self.driver, _SECONDS, poll_frequency=0.02).until(lambda _: until())
+        """Wait for a condition; what the page draws anew meanwhile is looked up again."""
+        drawn_anew = (StaleElementReferenceException,)
+        return WebDriverWait(self.driver, _SECONDS, 0.02, drawn_anew).until(lambda _: until())
 
     def script(self, text: str, *arguments: Any) -> Any:
         """Run a script in the page and give what it returns."""
@@ -63,10 +65,20 @@ class Browser:
         found: WebElement = self.wait(lambda: next(iter(self.all(selector)), None))
         return found
 
+    def says(self, selector: str, text: str) -> bool:
+        """Wait until the first such element has this in its text."""
+        return bool(self.wait(lambda: text in self.one(selector).text))
+
     def click(self, selector: str, text: str = "") -> None:
         """Click the first seen element that has this text."""
-        self.wait(lambda: any(text in found.text for found in self.all(selector)))
-        next(found for found in self.all(selector) if text in found.text).click()
+
+        def clicked() -> bool:
+            found = next((found for found in self.all(selector) if text in found.text), None)
+            if found is not None:
+                found.click()
+            return found is not None
+
+        self.wait(clicked)
 
     def press(self, keys: str) -> None:
         """Type where the focus is."""
