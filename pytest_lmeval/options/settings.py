@@ -18,6 +18,7 @@ from pytest_lmeval.options.baseline import BASELINE_OPTIONS, Arm, BaselineSettin
 from pytest_lmeval.options.gate import GATE_OPTIONS, GateSettings, read_gate_settings
 from pytest_lmeval.options.option import Option, boolean, integer
 from pytest_lmeval.options.runs import FOLDER, RUN_OPTIONS, RunSettings, read_run_settings
+from pytest_lmeval.options.surfaces import SURFACE_OPTIONS, SurfaceSettings, read_surface_settings
 from pytest_lmeval.report.kinds import REPORTS
 from pytest_lmeval.tasks.limits import Limit
 from pytest_lmeval.tasks.options import DEFAULT_SEED, EvaluationOptions, PromptOptions
@@ -42,6 +43,7 @@ _OPTIONS = (
     *BASELINE_OPTIONS,
     *GATE_OPTIONS,
     *RUN_OPTIONS,
+    *SURFACE_OPTIONS,
     Option("report", "KIND:PATH", f"write a report, {', '.join(REPORTS)}; may be given several times"),
 )
 
@@ -67,6 +69,7 @@ class Settings:
     gate: GateSettings
     evaluation: EvaluationOptions
     runs: RunSettings
+    surfaces: SurfaceSettings = field(default_factory=SurfaceSettings)
     reports: tuple[ReportTarget, ...] = field(default=())
 
     @property
@@ -176,6 +179,7 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
             unsafe_code=boolean("unsafe-code", given["unsafe-code"]),
         ),
         runs=read_run_settings(given, root / str(config.getini("lm_runs_dir"))),
+        surfaces=read_surface_settings(given, environment),
         reports=tuple(_report(config, text) for text in given["report"] or ()),
     )
 

@@ -15,6 +15,7 @@ Writer = Callable[[Path, Run], Any]
 WRITERS = {
     "json": "pytest_lmeval.report.json_report:write_json",
     "html": "pytest_lmeval.report.html.write:write_html",
+    "md": "pytest_lmeval.report.markdown:write_markdown",
 }
 
 
