@@ -52,6 +52,7 @@ def activate(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(PlanPlugin(config), "lmeval-plan")
         return
     config.pluginmanager.register(ReportPlugin(config), "lmeval-report")
+    _add_surfaces(config, settings)
     config.pluginmanager.register(UnusedBaselinesPlugin(config), "lmeval-unused-baselines")
     config.pluginmanager.register(SpeedPlugin(config), "lmeval-speed")
     if config.pluginmanager.hasplugin("xdist"):
@@ -59,6 +60,24 @@ def activate(config: pytest.Config, settings: Settings) -> None:
 
         config.pluginmanager.register(RunIdPlugin(), "lmeval-run-id")
         config.pluginmanager.register(SchedulerPlugin(), "lmeval-xdist")
+
+
+def _add_surfaces(config: pytest.Config, settings: Settings) -> None:
+    """Add what CI shows of the run; of a run on workers the controller does."""
+    if hasattr(config, "workerinput"):
+        return
+    if config.getoption("xmlpath", None):
+        from pytest_lmeval.junit import JUnitPlugin
+
+        config.pluginmanager.register(JUnitPlugin(config), "lmeval-junit")
+    if settings.surfaces.github:
+        from pytest_lmeval.github import GitHubPlugin
+
+        config.pluginmanager.register(GitHubPlugin(config), "lmeval-github")
+    if settings.surfaces.fine:
+        from pytest_lmeval.exit_codes import ExitCodesPlugin
+
+        config.pluginmanager.register(ExitCodesPlugin(), "lmeval-exit-codes")
 
 
 def _open(model: ModelSpec, progress: Progress) -> Backend:

@@ -44,7 +44,7 @@ from pytest_lmeval.recording import keep_documents
 from pytest_lmeval.report.rows import report_row
 from pytest_lmeval.results import TaskResult
 from pytest_lmeval.runner import Runner
-from pytest_lmeval.state import FAMILY, ROWS, SETTINGS
+from pytest_lmeval.state import FAMILY, ROWS, RUNNER, SETTINGS
 from pytest_lmeval.stopping import monitor_of, stop_of
 from pytest_lmeval.tasks.groups import Group
 
@@ -140,7 +140,10 @@ def add_row(
         row = replace(row, **changes)
     row = keep_documents(item.config, row, result, verdict)
     item.stash.setdefault(ROWS, []).append(row.to_json())
-    for name, value in properties(row, judged, result).items():
+    answered = item.config.stash[RUNNER].facts
+    model = answered.info if answered is not None else {}
+    baseline = getattr(item, "lm_baseline_path", None)
+    for name, value in properties(row, judged, result, model=model, baseline=baseline).items():
         item.user_properties.append((f"lm.{name}", value))
 
 
