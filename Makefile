@@ -95,6 +95,9 @@ $(VENV)/.demo: $(VENV)/.base pyproject.toml
 $(VENV)/.test: $(VENV)/.demo
 	@echo "== install: what the test suite compares with and checks by"
 	$(PIP) -e '.[dev]'
+	@# No wheel has the schema of JUnit files: it is in pytest's source distribution (tests/junit_schema.py).
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary=pytest \
+		--dest=$(VENV)/schemas pytest==9.2.0
 	@touch $@
 
 # The wheels of torchvision, torchaudio and torchcodec that come along are built for CUDA; without it transformers'
