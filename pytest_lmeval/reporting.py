@@ -199,6 +199,7 @@ def _facts(options: EvaluationOptions) -> Iterator[str]:
 
 def _error_row(item: pytest.Item, model: str, reason: str) -> ReportRow:
     """The row of a task that has no result."""
+    file, line, _ = item.location
     return ReportRow(
         nodeid=item.nodeid,
         task=item.name,
@@ -219,6 +220,8 @@ def _error_row(item: pytest.Item, model: str, reason: str) -> ReportRow:
         seconds=0.0,
         tokens=0,
         metrics=(),
+        file=file,
+        line=None if line is None else line + 1,
     )
 
 

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
+# Read here: before each test the environment is cleaned of it.
+_IN_CI = bool(os.environ.get("CI"))
 _FOLDER = Path(sys.prefix) / "schemas"
 _COMMAND = f"python -m pip download --no-deps --no-binary=pytest --dest={_FOLDER} pytest==9.2.0"
 
 
 def junit_schema() -> Any:
     """Read the schema. In CI its absence is a failure, elsewhere a skip."""
-    etree = pytest.importorskip("lxml.etree")
     for archive in sorted(_FOLDER.glob("pytest-*.tar.gz")):
         with tarfile.open(archive) as tar:
             name = next(name for name in tar.getnames() if name.endswith("/junit-10.xsd"))
@@ -27,6 +29,6 @@ def junit_schema() -> Any:
             assert file is not None
             return etree.XMLSchema(etree.parse(file))
     reason = f"the schema of JUnit files is not here: {_COMMAND}"
-    if os.environ.get("CI"):
+    if _IN_CI:
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -46,7 +46,7 @@ def markdown(run: Run, limit: int = COMMENT_BYTES) -> str:
     end = footer(run.facts)
     room = limit - _size(head) - _size(end)
     tabled = "\n".join([*table(run, int(room * _TABLE_SHARE)), ""])
-    details = _fitted([_detail(row) for row in worst_first(run.rows) if _is_news(row)], room - _size(tabled) - 1)
+    details = _details([row for row in worst_first(run.rows) if _is_news(row)], room - _size(tabled) - 1)
     return "\n".join([head, tabled, *details, end])
 
 
@@ -82,18 +82,18 @@ def _detail(row: ReportRow) -> str:
     return "\n".join([f"<details>{summary}", "", fenced(cut), "", "</details>", ""])
 
 
-def _fitted(parts: Sequence[str], room: int) -> list[str]:
-    """Keep the first parts that fit, and say how many do not."""
+def _details(rows: Sequence[ReportRow], room: int) -> list[str]:
+    """Explain the first tasks, as many as fit, and say how many do not."""
     note = "_{:,} more tasks are not explained here for lack of room: the job's log and its other reports have all._\n"
     kept: list[str] = []
     room -= _size(note) + 10
-    for part in parts:
+    for row in rows:
+        part = _detail(row)
         room -= _size(part) + 1
         if room < 0:
-            break
+            return [*kept, note.format(len(rows) - len(kept))]
         kept.append(part)
-    left = len(parts) - len(kept)
-    return [*kept, note.format(left)] if left else kept
+    return kept
 
 
 def _size(text: str) -> int:

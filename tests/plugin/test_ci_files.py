@@ -34,7 +34,6 @@ def gitlab_script() -> str:
     ("path", "schema"), [(GITHUB, "github-workflows"), (GITLAB, "gitlab-ci")], ids=["github", "gitlab"]
 )
 def test_they_are_valid(path: Path, schema: str) -> None:
-    pytest.importorskip("check_jsonschema")
     command = [sys.executable, "-m", "check_jsonschema", f"--builtin-schema=vendor.{schema}", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

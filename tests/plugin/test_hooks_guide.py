@@ -14,7 +14,6 @@ GUIDE = Path(__file__).parents[2] / "docs" / "hooks.md"
 
 
 def test_the_example_for_mlflow(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("mlflow")
     project.everything()
     [example] = [step for step in steps(GUIDE) if isinstance(step, File)]
     project.write(example.path, example.text)

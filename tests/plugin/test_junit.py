@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from tests.junit_schema import junit_schema
 from tests.unit.hostile import HOSTILE
@@ -39,8 +40,6 @@ def faults(path: Path) -> list[str]:
     It has properties of a suite only. Those of a test case, which pytest writes as its first element and most readers
     know, are checked by what it says of properties, and the rest without them.
     """
-    from lxml import etree
-
     schema, file = junit_schema(), etree.parse(str(path))
     parts = [case[0] for case in file.iter("testcase") if len(case) and case[0].tag == "properties"]
     for part in parts:

@@ -12,6 +12,7 @@ RECORD = ("--lm-model=pupil", "--lm-update-baseline")
 # Of the pupil's task: enough documents for a drop to be certain.
 WORSE = ("--lm-model=pupil,knows=20", "--lm-baseline=pupil")
 MANY = range(60)
+FINE = "--lm-exit-codes=fine"
 
 
 @pytest.fixture
@@ -31,9 +32,20 @@ def on_github(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
-def test_a_run_on_github(recorded: Project, on_github: Project, workers: tuple[str, ...]) -> None:
-    result = recorded.run(*workers, *WORSE, "--lm-report=md:report.md")
+BROKEN = ("--lm-model=pupil,breaks=rivers", "-k", "rivers", "-n", "2")
+AT = "file={folder}/tasks/{task}.yaml,line=1,title={task} {verdict}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "code"),
+    [(WORSE, [("lakes", "regressed"), ("rivers", "regressed")], 1), (BROKEN, [("rivers", "error")], 21)],
+    ids=["alone", "workers"],
+)
+def test_a_run_on_github(
+    recorded: Project, on_github: Project, arguments: tuple[str, ...], told: list[tuple[str, str]], code: int
+) -> None:
+    result = recorded.run(*arguments, "--lm-report=md:report.md", FINE)
+    assert result.ret == code
     lines = result.stdout.lines
     [stop] = [line for line in lines if line.startswith("::stop-commands::")]
     token = stop.removeprefix("::stop-commands::")
@@ -41,17 +53,16 @@ def test_a_run_on_github(recorded: Project, on_github: Project, workers: tuple[s
     # Nothing is obeyed from the first line on until all is told.
     assert lines.index(stop) < next(at for at, line in enumerate(lines) if "test session starts" in line)
     again = lines.index(f"::{token}::")
-    assert max(at for at, line in enumerate(lines) if line.startswith("FAILED")) < again
-    folder = recorded.path.name
+    assert max(at for at, line in enumerate(lines) if line.startswith(("FAILED", "ERROR"))) < again
+    places = [AT.format(folder=recorded.path.name, task=task, verdict=verdict) for task, verdict in told]
     assert [line.split("::")[1] for line in lines[again + 1 :] if line.startswith("::")] == [
-        f"error file={folder}/tasks/lakes.yaml,line=1,title=lakes regressed",
-        f"error file={folder}/tasks/rivers.yaml,line=1,title=rivers regressed",
+        *(f"error {place}" for place in places),
         "notice title=language model evaluation",
     ]
     summary, report = recorded.read("summary.md"), recorded.read("report.md")
     assert summary.strip() == report.strip()
     assert "> [!CAUTION]" in report
-    assert "REGRESSED" in report
+    assert told[0][1].upper() in report
 
 
 def test_elsewhere_and_where_it_is_off_the_log_is_pytests_own(
@@ -108,7 +119,6 @@ def test_a_summary_that_cannot_be_written_fails_no_run(
     result.stdout.fnmatch_lines(["no job summary: No such file or directory"])
 
 
-FINE = "--lm-exit-codes=fine"
 UNSURE = ("--lm-model=pupil,knows=58", "--lm-baseline=pupil", "--lm-on-inconclusive=fail", "--lm-margin=1pp")
 
 
@@ -119,7 +129,6 @@ def test_exit_codes_tell_why_a_run_failed(recorded: Project) -> None:
     assert run(*unsure, FINE).ret == 20
     # An engine that breaks, and questions that changed since.
     assert run("--lm-model=pupil,breaks=rivers", FINE).ret == 21
-    assert run("--lm-model=pupil,breaks=rivers", FINE, "-n", "2").ret == 21
     recorded.write("tasks/rivers.yaml", recorded.read("tasks/rivers.yaml").replace("{{question}}", "Say: {{question}}"))
     assert run("--lm-model=pupil", FINE).ret == 21
     # Beside one of these, a regression is one.

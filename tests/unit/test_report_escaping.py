@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import cmarkgfm
 import pytest
+from cmarkgfm.cmark import Options
 
 from pytest_lmeval.gate.causes.quoting import spelled
 from pytest_lmeval.report.escaping import code, command, fenced, printable
 
 from .hostile import HOSTILE
-
-cmarkgfm = pytest.importorskip("cmarkgfm")
 
 
 class Page(HTMLParser):
@@ -25,7 +25,7 @@ class Page(HTMLParser):
         self.texts: list[tuple[str, str]] = []
         self.comments: list[str] = []
         # With raw HTML, which GitHub's own sanitizer sees only after it.
-        self.feed(cmarkgfm.github_flavored_markdown_to_html(markdown, options=cmarkgfm.Options.CMARK_OPT_UNSAFE))
+        self.feed(cmarkgfm.github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
