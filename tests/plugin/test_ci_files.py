@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pytest_lmeval.options.settings import REPORTS
+from pytest_lmeval.report.kinds import REPORTS
 
 from .project import Project
 
