@@ -76,7 +76,10 @@ def test_compare_on_the_command_line(runs: Path, tmp_path: Path, capsys: pytest.
         (["compare", "last", "1999"], "1999: no recorded runs in"),
         (["compare", "last", "last", "--gate=strong"], "--gate=strong: "),
         (["compare", "last", "last", "--margin=1pt"], "--margin=1pt: "),
-        (["compare", "last", "last", "--report=pdf:x"], "--report=pdf:x: expected one of json:PATH, html:PATH"),
+        (
+            ["compare", "last", "last", "--report=pdf:x"],
+            "--report=pdf:x: expected one of json:PATH, html:PATH, md:PATH",
+        ),
     ],
 )
 def test_mistakes(runs: Path, arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:
