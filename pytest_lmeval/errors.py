@@ -9,7 +9,8 @@
     │   ├── TaskFileError        a task file: path, line, what was found, what was expected
     │   ├── DatasetError         a dataset that cannot be found or read
     │   ├── BaselineError        a baseline file that is missing, unreadable or of another format
-    │   └── RunError             a recorded run that does not exist or cannot be read
+    │   ├── RunError             a recorded run that does not exist or cannot be read
+    │   └── HistoryError         the database of past runs: it cannot be reached, read or written
     └── BackendError             the model or its engine failed: infrastructure, not quality
 
     QualityError(AssertionError) the model answered, and not well enough
@@ -46,6 +47,10 @@ class BaselineError(UserError):
 
 class RunError(UserError):
     """A recorded run does not exist, or a file of it cannot be read."""
+
+
+class HistoryError(UserError):
+    """The database of past runs cannot be reached, read or written."""
 
 
 class TaskFileError(UserError):

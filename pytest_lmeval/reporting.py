@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ class ReportPlugin:
         self._run = Run(facts=self._run_facts(exitstatus), rows=tuple(self._rows), suite=suite, folder=folder)
         if folder is not None:
             self._keep(folder, self._run)
+        self._run = self._remembered(self._run)
         for target in self._settings.reports:
             try:
                 write_report(target.kind, target.path, self._run)
@@ -137,6 +139,21 @@ class ReportPlugin:
         except OSError as error:
             # Nobody asked for it: a disk that is full or read-only fails no run.
             self._remarks.append(f"this run is not kept: {folder}: {error.strerror or error}")
+
+    def _remembered(self, run: Run) -> Run:
+        """Append the run to the history. One that cannot be reached or written fails no run, and hides no result."""
+        where = self._settings.history.where
+        if where is None or not run.rows:
+            return run
+        from pytest_lmeval.history.remembering import remember
+
+        try:
+            remembered = remember(run, where)
+        except UserError as error:
+            self._remarks.append(f"not in the history: {error}")
+            return run
+        self._remarks += [f"drift: {sentence}" for sentence in remembered.shifts]
+        return replace(run, trends=remembered.trends)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

@@ -10,7 +10,7 @@ class TrendPoint:
     """One past run's value, in the metric's own unit.
 
     ``started`` is in seconds since 1970 (UTC), ``stderr`` None where there is no estimate, ``commit`` None where it is
-    unknown. ``verdict`` is a Status's value.
+    unknown. ``verdict`` is a Status's value. ``branch`` is the one that was checked out.
     """
 
     run: str
@@ -20,3 +20,4 @@ class TrendPoint:
     n: int
     verdict: str
     commit: str | None
+    branch: str | None = None

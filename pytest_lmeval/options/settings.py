@@ -16,6 +16,7 @@ from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import SettingsError
 from pytest_lmeval.options.baseline import BASELINE_OPTIONS, Arm, BaselineSettings, read_baseline_settings
 from pytest_lmeval.options.gate import GATE_OPTIONS, GateSettings, read_gate_settings
+from pytest_lmeval.options.history import HISTORY_OPTIONS, HistorySettings, read_history_settings, rooted
 from pytest_lmeval.options.option import Option, boolean, integer
 from pytest_lmeval.options.runs import FOLDER, RUN_OPTIONS, RunSettings, read_run_settings
 from pytest_lmeval.options.surfaces import SURFACE_OPTIONS, SurfaceSettings, read_surface_settings
@@ -44,6 +45,7 @@ _OPTIONS = (
     *GATE_OPTIONS,
     *RUN_OPTIONS,
     *SURFACE_OPTIONS,
+    *HISTORY_OPTIONS,
     Option("report", "KIND:PATH", f"write a report, {', '.join(REPORTS)}; may be given several times"),
 )
 
@@ -69,6 +71,7 @@ class Settings:
     gate: GateSettings
     evaluation: EvaluationOptions
     runs: RunSettings
+    history: HistorySettings
     surfaces: SurfaceSettings = field(default_factory=SurfaceSettings)
     reports: tuple[ReportTarget, ...] = field(default=())
 
@@ -180,6 +183,7 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         ),
         runs=read_run_settings(given, root / str(config.getini("lm_runs_dir"))),
         surfaces=read_surface_settings(given, environment),
+        history=read_history_settings(given, root=root, invoked=config.invocation_params.dir),
         reports=tuple(_report(config, text) for text in given["report"] or ()),
     )
 
@@ -244,6 +248,8 @@ def _said(config: pytest.Config, source: str, environment: Mapping[str, str]) ->
 def _from_ini(config: pytest.Config, option: Option) -> Any:
     """The ini file's value; paths in it start at the project's root, wherever the run was started."""
     value = config.getini(option.ini)
+    if option.name == "history":
+        return rooted(value, config.rootpath)
     if not value or option.name not in ("data-dir", "report"):
         return value
     if option.name == "data-dir":

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pytest_lmeval.baselines.format import read_metric
-from pytest_lmeval.baselines.plain import Fields, write_number
+from pytest_lmeval.baselines.plain import Fields, plain, write_number
 from pytest_lmeval.baselines.provenance import source_told
 from pytest_lmeval.gate.settings import Rules
 from pytest_lmeval.gate.verdict import Status, Verdict, warnings_of
 from pytest_lmeval.report.bounds import Bound
 from pytest_lmeval.report.findings import Finding, finding
-from pytest_lmeval.results import MetricValue, TaskResult
+from pytest_lmeval.results import MetricValue, TaskResult, TaskSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class ReportRow:
     ``bounds`` are the task's thresholds, ``source`` tells in one line what the baseline is, None where there was none.
     ``explanation`` is what a person is told of a result that failed or that has something to say, ``file`` and ``line``
     (from 1) are where the item stands. ``samples`` is the file of its documents below the run's folder, None where none
-    were kept.
+    were kept. ``settings`` is a digest of what determined the questions: equal ones were asked the same.
     """
 
     nodeid: str
@@ -68,6 +70,7 @@ class ReportRow:
     file: str = ""
     line: int | None = None
     samples: str | None = None
+    settings: str | None = None
 
     @property
     def finding(self) -> Finding | None:
@@ -119,6 +122,7 @@ class ReportRow:
             file=row.text("file"),
             line=row.optional_count("line"),
             samples=row.optional_text("samples"),
+            settings=row.optional_text("settings"),
         )
 
 
@@ -167,7 +171,13 @@ def report_row(
         margins_moved=comparison.drift.share if comparison and comparison.drift else None,
         bounds=tuple(Bound.of(check) for check in verdict.checks),
         source=None if comparison is None else source_told(comparison.baseline),
+        settings=_digest(result.settings),
     )
+
+
+def _digest(settings: TaskSettings) -> str:
+    text = json.dumps(plain(asdict(settings)), sort_keys=True)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _decisive(verdict: Verdict) -> str | None:

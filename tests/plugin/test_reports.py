@@ -27,6 +27,7 @@ ROW_KEYS = {
         "errors",
     ),
     *("findings", "notes", "errors", "margins_moved", "bounds", "source", "explanation", "file", "line", "samples"),
+    "settings",
 }
 
 

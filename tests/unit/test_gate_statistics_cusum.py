@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_lmeval.gate.statistics.cusum import ALLOWANCE, DECISION, cusum, paired_step, slide
+from pytest_lmeval.gate.statistics.cusum import ALLOWANCE, DECISION, cusum, decision_for, paired_step, slide
 
 STEPS = st.lists(st.floats(-4, 4), min_size=1, max_size=60)
 
@@ -55,6 +55,12 @@ def test_how_long_an_unchanged_model_stays_silent(decision: float, expected: flo
     # One standard error of the simulation is 1.6 %.
     assert run_lengths(decision) == pytest.approx(expected, rel=0.06)
     assert siegmund(decision) == pytest.approx(expected, rel=0.02)
+
+
+def test_many_series_together_are_as_silent_as_one() -> None:
+    assert decision_for(0) == decision_for(1) == DECISION
+    for series in (5, 60, 800):
+        assert siegmund(decision_for(series)) / series == pytest.approx(siegmund(DECISION), rel=0.02)
 
 
 def test_a_drift_of_a_standard_error_a_run_is_found_in_ten() -> None:

@@ -23,6 +23,14 @@ class Slide:
     height: float
 
 
+def decision_for(series: int) -> float:
+    """Where the sums of so many series are told, so that all together raise a false alarm as rarely as one does.
+
+    The run length grows with ``exp(2 * ALLOWANCE * decision)``: a logarithm more for a multiple of the chances.
+    """
+    return DECISION + math.log(max(1, series)) / (2 * ALLOWANCE)
+
+
 def paired_step(then: Any, now: Any) -> float:
     """How far two runs of the same documents are apart, in standard errors; negative where ``now`` is lower.
 
