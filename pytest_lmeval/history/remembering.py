@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_lmeval.history.database import Database
 from pytest_lmeval.history.drift import shift_of
-from pytest_lmeval.history.entries import append, entry_of, settings_of
+from pytest_lmeval.history.entries import Entry, append, entry_of
 from pytest_lmeval.history.points import TrendPoint
 from pytest_lmeval.history.series import Series, series_of_run
 from pytest_lmeval.runs.run import Run
@@ -28,15 +28,16 @@ def remember(run: Run, where: Path | str) -> Remembered:
     with database.writing() as connection:
         append(connection, entry)
     with database.reading() as connection:
-        found = [series for series in series_of_run(connection, run) if _is_of(series, run)]
+        found = [series for series in series_of_run(connection, entry) if _is_first(series, entry)]
     trends = {(series.task, series.metric): series.points[:-1] for series in found}
-    gated = {(row.task, metric) for row in run.rows for metric in (row.metric, *(f.metric for f in row.findings))}
+    gated = {
+        (result["task"], result["metric"]) for result in entry.results if result["main"] or result["p"] is not None
+    }
     judged = [series for series in found if (series.task, series.metric) in gated]
     shifts = [shift_of(series, among=len(judged)) for series in judged]
     return Remembered(trends=trends, shifts=tuple(shift.sentence for shift in shifts if shift is not None))
 
 
-def _is_of(series: Series, run: Run) -> bool:
+def _is_first(series: Series, entry: Entry) -> bool:
     """Whether a series is of what the run asked first under this name, where it asked differently later."""
-    row = next(row for row in run.rows if row.task == series.task)
-    return series.settings == settings_of(run, row)
+    return series.settings == next(result["settings"] for result in entry.results if result["task"] == series.task)

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
 from pytest_lmeval.gate.statistics.cusum import paired_step
+from pytest_lmeval.history.entries import Entry
 from pytest_lmeval.history.points import TrendPoint
 from pytest_lmeval.history.schema import RESULTS, RUNS
 from pytest_lmeval.history.scores import unpack
-from pytest_lmeval.runs.run import Run
 
 #: So many runs of a model are looked back at.
 LAST = 200
@@ -65,17 +65,17 @@ def _step(then: Value, now: Value) -> float | None:
         return None
 
 
-def series_of_run(connection: Connection, run: Run, *, last: int = LAST) -> list[Series]:
+def series_of_run(connection: Connection, entry: Entry, *, last: int = LAST) -> list[Series]:
     """Read the trends of a run's model up to and with that run, which was appended.
 
     Runs of other pull requests are left out: what they tried is no part of this one's past.
     """
-    origin = run.facts.origin
-    ours = or_(RUNS.c.change.is_(None), RUNS.c.change == origin.change)
-    wanted = and_(RUNS.c.model == run.facts.model, RUNS.c.started <= run.facts.started, ours)
-    tasks = {row.task for row in run.rows}
+    run = entry.run
+    ours = or_(RUNS.c.change.is_(None), RUNS.c.change == run["change"])
+    wanted = and_(RUNS.c.model == run["model"], RUNS.c.started <= run["started"], ours)
+    tasks = {result["task"] for result in entry.results}
     found = read_series(connection, wanted, last=last)
-    return [series for series in found if series.task in tasks and series.values[-1].point.run == run.facts.id]
+    return [series for series in found if series.task in tasks and series.points[-1].run == run["run"]]
 
 
 def read_series(
