@@ -53,6 +53,10 @@ def activate(config: pytest.Config, settings: Settings) -> None:
         return
     config.pluginmanager.register(ReportPlugin(config), "lmeval-report")
     _add_surfaces(config, settings)
+    if settings.alerts.urls:
+        from pytest_lmeval.alerting import AlertPlugin
+
+        config.pluginmanager.register(AlertPlugin(config), "lmeval-alerts")
     config.pluginmanager.register(UnusedBaselinesPlugin(config), "lmeval-unused-baselines")
     config.pluginmanager.register(SpeedPlugin(config), "lmeval-speed")
     if config.pluginmanager.hasplugin("xdist"):

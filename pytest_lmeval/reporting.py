@@ -17,6 +17,7 @@ from pytest_lmeval.gate.suite import SuiteVerdict, judge_suite
 from pytest_lmeval.judging import environment
 from pytest_lmeval.model_facts import ModelFacts, told
 from pytest_lmeval.options import ReportTarget, Settings, Stored, SuiteTest
+from pytest_lmeval.options.secret import without_secrets
 from pytest_lmeval.recording import keep_run, run_folder
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.report.summary import summary, write_lines
@@ -181,7 +182,7 @@ class ReportPlugin:
             seconds=time.time() - self._started,
             exit_status=int(exitstatus),
             options=_options(self._settings),
-            command=("pytest", *map(str, self._config.invocation_params.args)),
+            command=("pytest", *without_secrets([str(word) for word in self._config.invocation_params.args])),
             environment=environment(),
             origin=origin_of(self._config.rootpath),
         )

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_lmeval.options.secret import without_secrets
+
 if TYPE_CHECKING:
     import pytest
 
@@ -57,7 +59,8 @@ def without_places(words: Sequence[str], places: Sequence[str]) -> list[str]:
 
 
 def _arguments(config: pytest.Config) -> list[str]:
-    return without_places([str(word) for word in config.invocation_params.args], config.option.file_or_dir or ())
+    words = without_places([str(word) for word in config.invocation_params.args], config.option.file_or_dir or ())
+    return without_secrets(words)
 
 
 class SchedulerPlugin:

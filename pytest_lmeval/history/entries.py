@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, insert
 from pytest_lmeval.baselines.plain import plain
 from pytest_lmeval.history.schema import RESULTS, RUNS
 from pytest_lmeval.history.scores import documents_digest, pack
+from pytest_lmeval.history.text import storable
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.results import ItemResult, MetricValue
 from pytest_lmeval.runs.run import Run
@@ -123,18 +123,7 @@ def _none(row: ReportRow) -> MetricValue:
 
 
 def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _stored(value) for name, value in values.items()}
-
-
-def _stored(value: Any) -> Any:
-    """No number that a database lacks, no text that PostgreSQL refuses."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
-    if isinstance(value, Mapping):
-        return {_stored(str(key)): _stored(part) for key, part in value.items()}
-    return [_stored(part) for part in value] if isinstance(value, list) else value
+    return {name: storable(value) for name, value in values.items()}
 
 
 def _text(value: Any) -> str | None:

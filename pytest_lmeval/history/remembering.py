@@ -40,4 +40,5 @@ def remember(run: Run, where: Path | str) -> Remembered:
 
 def _is_first(series: Series, entry: Entry) -> bool:
     """Whether a series is of what the run asked first under this name, where it asked differently later."""
-    return series.settings == next(result["settings"] for result in entry.results if result["task"] == series.task)
+    first = next(result for result in entry.results if result["task"] == series.task)
+    return bool(series.settings == first["settings"])

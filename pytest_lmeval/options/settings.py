@@ -14,6 +14,7 @@ import pytest
 
 from pytest_lmeval.backends.spec import ModelSpec
 from pytest_lmeval.errors import SettingsError
+from pytest_lmeval.options.alerts import ALERT_OPTIONS, AlertSettings, read_alert_settings
 from pytest_lmeval.options.baseline import BASELINE_OPTIONS, Arm, BaselineSettings, read_baseline_settings
 from pytest_lmeval.options.gate import GATE_OPTIONS, GateSettings, read_gate_settings
 from pytest_lmeval.options.history import HISTORY_OPTIONS, HistorySettings, read_history_settings, rooted
@@ -46,6 +47,7 @@ _OPTIONS = (
     *RUN_OPTIONS,
     *SURFACE_OPTIONS,
     *HISTORY_OPTIONS,
+    *ALERT_OPTIONS,
     Option("report", "KIND:PATH", f"write a report, {', '.join(REPORTS)}; may be given several times"),
 )
 
@@ -72,6 +74,7 @@ class Settings:
     evaluation: EvaluationOptions
     runs: RunSettings
     history: HistorySettings
+    alerts: AlertSettings
     surfaces: SurfaceSettings = field(default_factory=SurfaceSettings)
     reports: tuple[ReportTarget, ...] = field(default=())
 
@@ -101,7 +104,7 @@ def add_options(parser: pytest.Parser) -> None:
                 help=option.help,
             )
         else:
-            action = "append" if option.name == "report" else "store"
+            action = "append" if option.name in ("report", "notify") else "store"
             group.addoption(
                 option.flag, action=action, default=None, dest=destination, metavar=option.metavar, help=option.help
             )
@@ -184,6 +187,7 @@ def read_settings(config: pytest.Config, environment: Mapping[str, str] = os.env
         runs=read_run_settings(given, root / str(config.getini("lm_runs_dir"))),
         surfaces=read_surface_settings(given, environment),
         history=read_history_settings(given, root=root, invoked=config.invocation_params.dir),
+        alerts=read_alert_settings(given),
         reports=tuple(_report(config, text) for text in given["report"] or ()),
     )
 

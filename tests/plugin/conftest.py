@@ -25,6 +25,13 @@ def _imported() -> None:
         "jinja2",
         "numpy.fft",
         "scipy.special",
+        # They register what can be registered once.
+        "sqlalchemy.dialects.postgresql",
+        "alembic.command",
+        "apprise",
+        "pytest_lmeval.history.previous",
+        "pytest_lmeval.history.remembering",
+        "pytest_lmeval.alerts.sending",
         "pytest_lmeval.activation",
         "pytest_lmeval.evaluating",
         "pytest_lmeval.planning",

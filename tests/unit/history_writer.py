@@ -15,9 +15,9 @@ from .recorded_runs import made_run
 
 def write_at_once(where: Path | str, runners: int, runs: int) -> list[int | None]:
     """Let ``runners`` processes begin together, each with so many runs; return their exit codes."""
-    # Processes of a server that has no threads, whatever the tests before this one started; it imports all this once.
+    # Processes of a server that has no threads, whatever the tests before this one started; it imports once.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, "scipy.stats", "alembic.command"])
     together = context.Barrier(runners)
     started = [context.Process(target=_write, args=(where, f"runner{n}", runs, together)) for n in range(runners)]
     for process in started:
