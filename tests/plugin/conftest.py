@@ -26,7 +26,8 @@ def _imported() -> None:
         "numpy.fft",
         "scipy.special",
         # They register what can be registered once.
-        "sqlalchemy.dialects.postgresql",
+        "psycopg",
+        "sqlalchemy.dialects.postgresql.psycopg",
         "alembic.command",
         "apprise",
         "pytest_lmeval.history.previous",

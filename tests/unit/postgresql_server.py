@@ -84,7 +84,7 @@ def _account() -> dict[str, Any]:
 
 def _make_cluster(binaries: Path, folder: Path, account: dict[str, Any]) -> None:
     options = ["--auth=scram-sha-256", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
-    command = [binaries / "initdb", *options, f"--pwfile={folder / 'password'}", f"--pgdata={folder / 'data'}"]
+    command = [str(binaries / "initdb"), *options, f"--pwfile={folder / 'password'}", f"--pgdata={folder / 'data'}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, cwd=folder, **account)
     assert done.returncode == 0, done.stderr
 

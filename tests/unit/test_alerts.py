@@ -193,7 +193,7 @@ def test_the_run_before_is_of_the_same_model_tasks_and_branch(run: Run, tmp_path
 
     def later(number: int, *, branch: str | None = "main", **changes: Any) -> Run:
         origin = replace(run.facts.origin, branch=branch)
-        facts = {"id": f"run-{number}", "started": run.facts.started + number, "origin": origin}
+        facts: dict[str, Any] = {"id": f"run-{number}", "started": run.facts.started + number, "origin": origin}
         return replace(run, facts=replace(run.facts, **(facts | changes)))
 
     remember(later(0), path)

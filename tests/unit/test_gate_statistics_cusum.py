@@ -87,6 +87,7 @@ def test_a_slide_is_told_while_it_lasts_and_where_it_began() -> None:
     assert slide([]) is None
     found = slide([*quiet, *falling])
     assert found is not None
-    assert (found.start, found.height) == (3, pytest.approx(6.0))
+    assert found.start == 3
+    assert found.height == pytest.approx(6.0)
     # A recovery takes it back.
     assert slide([*quiet, *falling, 3.0]) is None
