@@ -1,4 +1,4 @@
-"""``python -m pytest_lmeval history``: how scores moved over past runs, in a terminal."""
+"""``history``: how scores moved over past runs, in a terminal."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def command(project: Project, *arguments: str, encoding: str = "utf-8") -> subpr
 
 def test_the_command(project: Project) -> None:
     absent = command(project)
-    assert (absent.returncode, absent.stderr) == (4, f"error: {project.path}/.lmeval/history.db: there is no history\n")
+    assert (absent.returncode, absent.stderr) == (2, f"error: {project.path}/.lmeval/history.db: there is no history\n")
     project.everything()
     project.run("--lm-model=pupil,knows=3")
     project.run("--lm-model=pupil,knows=5")
@@ -151,7 +151,7 @@ def test_the_command(project: Project) -> None:
     ]
     assert tasks == ["lakes", "rivers", "seas", "waters"]
     assert command(project, "--task=nothing").stdout.startswith("no such run in ")
-    assert command(project, "--lm-history=x").returncode == 4
+    assert command(project, "--lm-history=x").returncode == 2
     assert "error: --lm-history: expected sqlite:///PATH" in command(project, "--lm-history=x").stderr
 
 
