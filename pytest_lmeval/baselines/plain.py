@@ -84,6 +84,16 @@ class Fields:
         """Whether there is such a field."""
         return name in self._data
 
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The object as it is."""
+        data: Mapping[str, Any] = self._data
+        return data
+
+    def raw(self, name: str) -> object:
+        """Read whatever stands there."""
+        return self._raw(name)
+
     def flag(self, name: str) -> bool:
         """Read a boolean."""
         return bool(self._get(name, bool, "true or false"))

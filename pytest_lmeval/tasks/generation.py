@@ -29,17 +29,21 @@ def effective_kwargs(spec: TaskSpec, overrides: Mapping[str, Any]) -> dict[str, 
 
 def generation_settings(spec: TaskSpec, kwargs: Mapping[str, Any], seed: int) -> GenerationSettings:
     """Read ``kwargs``. Raises TaskFileError where a value has the wrong type."""
-    until = kwargs.get("until") or []
-    if not isinstance(until, str | list | tuple):
-        problem = f"generation_kwargs: until: expected a text or a list of texts, found {until!r}"
-        raise spec.document.error(problem, "generation_kwargs")
-    stops = [until] if isinstance(until, str) else list(until)
-    lengths = [kwargs[key] for key in _LENGTH_KEYS if kwargs.get(key) is not None]
     try:
-        temperature = float(kwargs.get("temperature") or 0.0)
-        max_tokens = int(lengths[0]) if lengths else _DEFAULT_MAX_TOKENS
+        return settings_of(kwargs, seed)
     except (TypeError, ValueError) as error:
         raise spec.document.error(f"generation_kwargs: {error}", "generation_kwargs") from None
+
+
+def settings_of(kwargs: Mapping[str, Any], seed: int) -> GenerationSettings:
+    """Read ``kwargs``. Raises TypeError or ValueError where a value has the wrong type."""
+    until = kwargs.get("until") or []
+    if not isinstance(until, str | list | tuple):
+        raise TypeError(f"until: expected a text or a list of texts, found {until!r}")
+    stops = [until] if isinstance(until, str) else list(until)
+    lengths = [kwargs[key] for key in _LENGTH_KEYS if kwargs.get(key) is not None]
+    temperature = float(kwargs.get("temperature") or 0.0)
+    max_tokens = int(lengths[0]) if lengths else _DEFAULT_MAX_TOKENS
     do_sample = kwargs.get("do_sample")
     if do_sample and kwargs.get("temperature") is None:
         temperature = 1.0

@@ -60,7 +60,7 @@ class Items:
                 target_hash=question.target_hash,
                 prompt=question.prompt,
                 examples=question.examples,
-                target=_shown_target(question),
+                target=shown_target(question),
                 choices=question.choices if self._chooses else (),
                 facets=labels,
                 cluster=columns.cluster_of(document),
@@ -110,7 +110,8 @@ class Items:
         return Flaw.NOT_EXTRACTED if not right and self._finding.found_nothing(found, answer.text) else None
 
 
-def _shown_target(question: Question) -> str:
+def shown_target(question: Question) -> str:
+    """Spell what is right about a document: the right choices, or its target."""
     if question.choices and not isinstance(question.gold, str):
         choices = [question.choices[i] for i in gold_indices(question) if i >= 0]
         return " | ".join(choices)

@@ -122,7 +122,7 @@ class Interviewer:
             prompt=asked,
             prompt_length=len(prompt),
             document_hash=content_hash(document),
-            prompt_hash=content_hash([list(map(_plain, calls)), self._generation_record()]),
+            prompt_hash=prompt_hash(calls, self._generation if self._spec.output_type == "generate_until" else None),
             target_hash=content_hash(gold),
         )
         together = self._together(calls)
@@ -189,9 +189,6 @@ class Interviewer:
             return GenerationRequest(id=request_id, context=call[0], settings=settings)
         return LoglikelihoodRequest(id=request_id, context=call[0], continuation=call[1], choices=choices)
 
-    def _generation_record(self) -> str:
-        return repr(self._generation) if self._spec.output_type == "generate_until" else ""
-
 
 def split(prompt: str, own: int | None = None) -> tuple[str, str]:
     """Part a prompt into what stands before its last ``own`` characters and these; None: all are its own.
@@ -204,6 +201,11 @@ def split(prompt: str, own: int | None = None) -> tuple[str, str]:
 
 def _end(text: str) -> str:
     return text if len(text) <= KEPT else f"…{text[1 - KEPT :]}"
+
+
+def prompt_hash(calls: Sequence[Call], generation: GenerationSettings | None) -> str:
+    """SHA-256 (hex) of all that is sent for one document; ``generation`` is None where nothing is written."""
+    return content_hash([list(map(_plain, calls)), "" if generation is None else repr(generation)])
 
 
 def content_hash(value: Any) -> str:
