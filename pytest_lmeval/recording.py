@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from pytest_lmeval.baselines.files import write_atomically
 from pytest_lmeval.gate.verdict import Verdict
 from pytest_lmeval.options import Settings
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.results import TaskResult
-from pytest_lmeval.runs.folder import new_id, prune, samples_name, write_run, write_samples
+from pytest_lmeval.runs.folder import hide, new_id, prune, samples_name, write_run, write_samples
 from pytest_lmeval.runs.run import Run
 from pytest_lmeval.runs.tasks import TaskRecord
 from pytest_lmeval.state import RUN_ID, SETTINGS
@@ -42,7 +41,7 @@ def keep_documents(config: pytest.Config, row: ReportRow, result: TaskResult, ve
     pairs = verdict.comparison.pairs if verdict is not None and verdict.comparison is not None else ()
     then = MappingProxyType({pair.now.index: pair.then for pair in pairs})
     try:
-        _hide(folder)
+        hide(folder.parent)
         write_samples(folder, TaskRecord(row=kept, result=replace(result, leaves=()), then=then))
     except OSError as error:
         problem = f"its documents are not kept: {folder}: {error.strerror or error}"
@@ -52,16 +51,9 @@ def keep_documents(config: pytest.Config, row: ReportRow, result: TaskResult, ve
 
 def keep_run(folder: Path, run: Run, settings: Settings) -> None:
     """Write what is left to write, and remove what is older than the user wants. Raises OSError."""
-    _hide(folder)
+    hide(folder.parent)
     write_run(folder, run)
     prune(folder.parent, settings.runs.keep)
-
-
-def _hide(folder: Path) -> None:
-    """As pytest's own cache does: what is of one machine is not for the repository."""
-    ignored = folder.parent / ".gitignore"
-    if not ignored.exists():
-        write_atomically(ignored, "*\n")
 
 
 class RunIdPlugin:

@@ -35,8 +35,9 @@ class ReportRow:
 
     ``bounds`` are the task's thresholds, ``source`` tells in one line what the baseline is, None where there was none.
     ``explanation`` is what a person is told of a result that failed or that has something to say, ``file`` and ``line``
-    (from 1) are where the item stands. ``samples`` is the file of its documents below the run's folder, None where none
-    were kept. ``settings`` is a digest of what determined the questions: equal ones were asked the same.
+    (from 1) are where the item stands. ``leaves`` are the tasks of a group. ``samples`` is the file of its documents
+    below the run's folder, None where none were kept. ``settings`` is a digest of what determined the questions: equal
+    ones were asked the same.
     """
 
     nodeid: str
@@ -69,6 +70,7 @@ class ReportRow:
     explanation: str = ""
     file: str = ""
     line: int | None = None
+    leaves: tuple[str, ...] = ()
     samples: str | None = None
     settings: str | None = None
 
@@ -82,7 +84,7 @@ class ReportRow:
         row = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
         metrics = [_metric_to_json(metric) for metric in self.metrics]
         findings = [finding.to_json() for finding in self.findings]
-        texts = {"warnings": list(self.warnings), "notes": list(self.notes)}
+        texts = {name: list(getattr(self, name)) for name in ("warnings", "notes", "leaves")}
         bounds = [bound.to_json() for bound in self.bounds]
         return {**row, "metrics": metrics, "findings": findings, "bounds": bounds, **texts}
 
@@ -121,6 +123,7 @@ class ReportRow:
             explanation=row.text("explanation"),
             file=row.text("file"),
             line=row.optional_count("line"),
+            leaves=row.texts("leaves"),
             samples=row.optional_text("samples"),
             settings=row.optional_text("settings"),
         )
@@ -172,6 +175,7 @@ def report_row(
         bounds=tuple(Bound.of(check) for check in verdict.checks),
         source=None if comparison is None else source_told(comparison.baseline),
         settings=_digest(result.settings),
+        leaves=result.members,
     )
 
 

@@ -28,7 +28,7 @@ from pytest_lmeval.runs.tasks import TaskRecord, write_task
 FORMAT = 1
 LAST = "last"
 _RUN, _RESULTS, _ENVIRONMENT, _SAMPLES = "run.json", "results.json", "environment.json", "samples"
-_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _MAX_BYTES = 256_000_000
 
 
@@ -52,12 +52,9 @@ def write_samples(folder: Path, record: TaskRecord) -> None:
 
 def write_run(folder: Path, run: Run) -> None:
     """Write all of a run but its samples, which were written when their tasks were done."""
-    rows = [row.to_json() for row in run.rows]
-    suite = None if run.suite is None else suite_to_json(run.suite)
-    content = {"format": FORMAT, "facts": run.facts.to_json(), "suite": suite, "rows": rows}
     write_json(folder / _RESULTS, run)
     write_atomically(folder / _ENVIRONMENT, _dumps(_environment(run.facts)))
-    write_atomically(folder / _RUN, _dumps(content))
+    write_atomically(folder / _RUN, _dumps(run_to_json(run)))
 
 
 def read_run(folder: Path) -> Run:
@@ -66,7 +63,7 @@ def read_run(folder: Path) -> Run:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise RunError(f"{path}: larger than {_MAX_BYTES:,} bytes: not a run of ours")
-        return _run(Fields(json.loads(path.read_text(encoding="utf-8")), ""), folder)
+        return run_from_json(json.loads(path.read_text(encoding="utf-8")), folder)
     except FileNotFoundError:
         raise RunError(f"{folder}: no recorded run: it has no {_RUN}") from None
     except OSError as error:
@@ -90,7 +87,14 @@ def find_run(runs: Path, name: str) -> Run:
 def run_folders(runs: Path) -> Iterator[Path]:
     """Yield the folders of the complete runs in ``runs``, the oldest first."""
     found = runs.iterdir() if runs.is_dir() else ()
-    yield from sorted(folder for folder in found if _ID.fullmatch(folder.name) and (folder / _RUN).is_file())
+    yield from sorted(folder for folder in found if ID.fullmatch(folder.name) and (folder / _RUN).is_file())
+
+
+def hide(runs: Path) -> None:
+    """As pytest's own cache does: what is of one machine is not for the repository."""
+    ignored = runs / ".gitignore"
+    if not ignored.exists():
+        write_atomically(ignored, "*\n")
 
 
 def prune(runs: Path, keep: int) -> None:
@@ -99,7 +103,16 @@ def prune(runs: Path, keep: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(data: Fields, folder: Path) -> Run:
+def run_to_json(run: Run) -> dict[str, Any]:
+    """Reduce all of a run but its documents to plain values."""
+    rows = [row.to_json() for row in run.rows]
+    suite = None if run.suite is None else suite_to_json(run.suite)
+    return {"format": FORMAT, "facts": run.facts.to_json(), "suite": suite, "rows": rows}
+
+
+def run_from_json(content: object, folder: Path) -> Run:
+    """Restore from :func:`run_to_json` a run in ``folder``. Raises ValueError for anything else."""
+    data = Fields(content, "")
     if (version := data.integer("format")) != FORMAT:
         raise ValueError(f"it is of format {version}, and this pytest-lmeval reads format {FORMAT}")
     suite = data.optional_mapping("suite")

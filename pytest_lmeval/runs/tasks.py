@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -51,7 +51,7 @@ class TaskRecord:
 
 def write_task(path: Path, record: TaskRecord) -> None:
     """Write the file, whole or not at all."""
-    lines = (json.dumps(line, separators=(",", ":"), allow_nan=False) for line in _lines(record))
+    lines = (json.dumps(line, separators=(",", ":"), allow_nan=False) for line in record_to_json(record))
     text = "".join(f"{line}\n" for line in lines)
     # No time in the header: the same record makes the same bytes.
     write_bytes_atomically(path, gzip.compress(text.encode("ascii"), _LEVEL, mtime=0))
@@ -62,14 +62,19 @@ def read_task(path: Path) -> TaskRecord:
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             lines = _bounded(iter(lambda: file.readline(MAX_LINE + 1), ""))
-            record = _head(json.loads(next(lines, "")))
-            entries = [_entry(json.loads(line), at) for at, line in enumerate(lines)]
+            return record_from_json(json.loads(next(lines, "")), map(json.loads, lines))
     except FileNotFoundError:
         raise RunError(f"{path}: there is no such file") from None
     except (OSError, EOFError, zlib.error) as error:
         raise RunError(f"{path}: cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: not a task of a recorded run: {error}") from None
+
+
+def record_from_json(head: object, documents: Iterable[object]) -> TaskRecord:
+    """Restore from what :func:`record_to_json` yields first, and after it. Raises ValueError for anything else."""
+    record = _head(head)
+    entries = [_entry(document, at) for at, document in enumerate(documents)]
     result = replace(record.result, items=tuple(item for item, _ in entries))
     then = {item.index: old for item, old in entries if old is not None}
     return replace(record, result=result, then=MappingProxyType(then))
@@ -82,7 +87,8 @@ def _bounded(lines: Iterator[str]) -> Iterator[str]:
         yield line
 
 
-def _lines(record: TaskRecord) -> Iterator[dict[str, Any]]:
+def record_to_json(record: TaskRecord) -> Iterator[dict[str, Any]]:
+    """Yield what there is of the task in plain values, then a mapping for each of its documents."""
     result = record.result
     yield {
         "format": FORMAT,

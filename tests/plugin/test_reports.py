@@ -26,7 +26,19 @@ ROW_KEYS = {
         "notes",
         "errors",
     ),
-    *("findings", "notes", "errors", "margins_moved", "bounds", "source", "explanation", "file", "line", "samples"),
+    *(
+        "findings",
+        "notes",
+        "errors",
+        "margins_moved",
+        "bounds",
+        "source",
+        "explanation",
+        "file",
+        "line",
+        "leaves",
+        "samples",
+    ),
     "settings",
 }
 

@@ -117,6 +117,7 @@ def test_a_row_from_a_verdict() -> None:
         metrics=(STRICT, ACC),
         warnings=("1 of 10 documents was not scored",),
         alias="Rivers",
+        leaves=("a", "b"),
     )
     assert ROW.source is not None
     assert ROW.source.startswith("baseline of 2026-01-01 (")
