@@ -102,7 +102,8 @@ class ItemResult:
 class TaskSettings:
     """What determines the questions: recorded so that two results are compared only if this agrees.
 
-    ``scoring`` is what stood for a log-likelihood where the model gives none, else None.
+    ``scoring`` is what stood for a log-likelihood where the model gives none, else None. ``task_hash`` is empty where
+    the task's definition is not known.
     """
 
     dataset: str

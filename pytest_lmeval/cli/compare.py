@@ -10,6 +10,7 @@ from typing import Any
 from pytest_lmeval.cli.places import add_runs_dir
 from pytest_lmeval.cli.printing import terminal, width_of
 from pytest_lmeval.errors import SettingsError
+from pytest_lmeval.exchange.layout import is_output
 from pytest_lmeval.gate.layers import SettingError, read_layer
 from pytest_lmeval.gate.settings import Layer
 from pytest_lmeval.report.kinds import REPORTS
@@ -17,15 +18,17 @@ from pytest_lmeval.report.summary import summary, write_lines
 from pytest_lmeval.report.writers import write_report
 from pytest_lmeval.runs.comparing import Compared, compare_runs
 from pytest_lmeval.runs.folder import find_run
+from pytest_lmeval.runs.run import Run
 
 _SETTINGS = {"gate": "preset", "margin": "margin", "alpha": "alpha", "mode": "mode"}
+_NAMED = "an id, its beginning, last, a folder, or what lm-evaluation-harness wrote"
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("compare", help="judge one recorded run by another")
-    parser.add_argument("then", metavar="A", help="the run to compare with: an id, its beginning, last, or a folder")
-    parser.add_argument("now", metavar="B", help="the run that is judged")
+    parser.add_argument("then", metavar="A", help=f"the run to compare with: {_NAMED}")
+    parser.add_argument("now", metavar="B", help=f"the run that is judged: {_NAMED}")
     for option, what in (
         ("gate", "preset: default, lossless, quantized, finetune, smoke or strict"),
         ("mode", "regression or noninferiority"),
@@ -42,14 +45,25 @@ def run(given: argparse.Namespace) -> int:
     """Compare, print, write reports; 1 where the second run is worse. Raises UserError."""
     layer = _layer(given)
     targets = [_target(text) for text in given.report]
-    then, now = (find_run(given.runs_dir, name) for name in (given.then, given.now))
-    with tempfile.TemporaryDirectory(prefix="lmeval-compare-") as folder:
-        compared = compare_runs(then, now, [layer], Path(folder))
+    with tempfile.TemporaryDirectory(prefix="lmeval-compare-") as scratch:
+        folder = Path(scratch)
+        then, now = (_open(given.runs_dir, name, folder / "imported") for name in (given.then, given.now))
+        compared = compare_runs(then, now, [layer], folder)
         _show(compared)
         for kind, path in targets:
             write_report(kind, path, compared.run)
             print(f"report written to {path}")
     return compared.run.facts.exit_status
+
+
+def _open(runs: Path, name: str, scratch: Path) -> Run:
+    """Open a recorded run, or what lm-evaluation-harness wrote, as it lies."""
+    path = Path(name).expanduser()
+    if not is_output(path):
+        return find_run(runs, name)
+    from pytest_lmeval.exchange.importing import import_run
+
+    return import_run(path, scratch)
 
 
 def _show(compared: Compared) -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pytest_lmeval.cli import compare, history, runs
+from pytest_lmeval.cli import compare, exchange, history, runs
 from pytest_lmeval.errors import LMEvalError
 
 #: As argparse and pytest have it for a wrong command.
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run a subcommand and return the exit status: 0, 1 where something is worse, 2 for a mistake."""
     parser = argparse.ArgumentParser(prog="python -m pytest_lmeval", description="Recorded runs of pytest-lmeval.")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (compare, history, runs):
+    for command in (compare, runs, history, exchange):
         command.add_parser(subparsers)
     given = parser.parse_args(arguments)
     try:

@@ -43,8 +43,9 @@ def _changed_settings(result: TaskResult, baseline: Baseline) -> Iterator[Change
         if name == "generation":
             yield from _changed_generation(old or {}, new or {})
         elif name == "task_hash":
-            # The hashes would say nothing to a person.
-            yield Change(what="task definition")
+            # The hashes would say nothing to a person; a run that another program made has none.
+            if old and new:
+                yield Change(what="task definition")
         else:
             yield Change(what=name, then=_brief(old), now=_brief(new))
 

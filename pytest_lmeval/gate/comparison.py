@@ -41,7 +41,8 @@ class Comparison:
     says that more flipped than between two runs of the same model. ``uncompared`` are metrics for which no comparison
     is possible. ``gained`` tells that the run has documents or metrics which the baseline lacks.
     ``identical``: every answer is the same, but for rounding. ``notes`` are other differences, for people. ``chance``
-    is the rate of guessing where the baseline does no better.
+    is the rate of guessing where the baseline does no better. ``trusted`` tells that the task's definition is not known
+    of one of the runs, so that only its documents, prompts and targets were seen to be the same.
     """
 
     baseline: Baseline
@@ -61,6 +62,7 @@ class Comparison:
     identical: bool = False
     notes: tuple[str, ...] = ()
     chance: float | None = None
+    trusted: bool = False
     pairs: tuple[Pair, ...] = ()
 
     @property
@@ -144,6 +146,7 @@ def compare(result: TaskResult, baseline: Baseline, policy: ModelPolicy, context
         gained=bool(pairing.added or any(baseline.metric(metric.key) is None for metric in result.metrics)),
         identical=identical,
         notes=tuple(f"{s.name} {s.then} -> {s.now}" for s in surroundings if not s.incomparable),
+        trusted=not (result.settings.task_hash and baseline.settings.task_hash),
         chance=chance_level(pairing.pairs, measured.get(main.key)),
         pairs=pairing.pairs,
     )

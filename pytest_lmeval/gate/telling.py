@@ -241,6 +241,8 @@ def notes_told(comparison: Comparison) -> Iterator[str]:
         )
     if comparison.uncompared:
         yield f"not compared: {', '.join(comparison.uncompared)}"
+    if comparison.trusted:
+        yield "how the task filters and scores answers is not known of one of the runs, and taken to be the same"
     if comparison.notes:
         yield f"since the baseline: {', '.join(comparison.notes)}"
 
