@@ -15,13 +15,13 @@ from pytest_lmeval.baselines.published import read_published
 from pytest_lmeval.collection import CollectionPlugin
 from pytest_lmeval.errors import BackendError, LMEvalError
 from pytest_lmeval.judging import environment
-from pytest_lmeval.options import Arm, Published, Settings
+from pytest_lmeval.options import Arm, Harness, Published, Settings
 from pytest_lmeval.progress import Progress
 from pytest_lmeval.recording import RunIdPlugin, name_run
 from pytest_lmeval.reporting import ReportPlugin
 from pytest_lmeval.runner import Runner
 from pytest_lmeval.speed import SpeedPlugin
-from pytest_lmeval.state import BASELINE_ARM, CATALOGUE, PROGRESS, PUBLISHED, RUNNER
+from pytest_lmeval.state import BASELINE_ARM, CATALOGUE, HARNESS, PROGRESS, PUBLISHED, RUNNER
 from pytest_lmeval.tasks.catalogue import Catalogue
 from pytest_lmeval.tasks.sources import open_sources
 from pytest_lmeval.unused_baselines import UnusedBaselinesPlugin
@@ -99,6 +99,10 @@ def _add_baseline(config: pytest.Config, settings: Settings, progress: Progress)
     match settings.baseline.against:
         case Published(path):
             config.stash[PUBLISHED] = read_published(path)
+        case Harness(path):
+            from pytest_lmeval.exchange.baselines import HarnessBaselines
+
+            config.stash[HARNESS] = HarnessBaselines.open(path)
         case Arm(model):
             runner = Runner(partial(_open, model, progress), observe=partial(progress.observe, model=str(model)))
             arm = BaselineArm(str(model), runner, environment=environment, done=progress.pause)

@@ -14,9 +14,9 @@ from pytest_lmeval.baselines.published import missing_task
 from pytest_lmeval.baselines.record import Baseline
 from pytest_lmeval.collection import TaskItem, policy_of, target_name
 from pytest_lmeval.gate.settings import Mode
-from pytest_lmeval.options import Arm, Published, Settings, Stored
+from pytest_lmeval.options import Arm, Harness, Published, Settings, Stored
 from pytest_lmeval.runner import Planned
-from pytest_lmeval.state import BASELINE_ARM, PUBLISHED, SETTINGS
+from pytest_lmeval.state import BASELINE_ARM, HARNESS, PUBLISHED, SETTINGS
 from pytest_lmeval.suggestions import nearest
 from pytest_lmeval.tasks.groups import Group
 from pytest_lmeval.tasks.spec import TaskSpec
@@ -37,6 +37,10 @@ def baseline_of(item: TaskItem, target: TaskSpec | Group | None = None) -> Basel
         case Published():
             scores = item.config.stash[PUBLISHED].get(target_name(target))
             return None if scores is None else scores.as_baseline()
+        case Harness():
+            # A group is compared by its tasks.
+            found = item.config.stash[HARNESS]
+            return None if isinstance(target, Group) else found.baseline(target, settings.evaluation)
         case Arm():
             rate = policy_of(item).settings.max_error_rate
             arm = item.config.stash[BASELINE_ARM]
@@ -59,10 +63,11 @@ def has_baseline(item: TaskItem) -> bool:
     """
     match item.config.stash[SETTINGS].baseline.against:
         case Stored():
-            parts = item.target.leaves() if isinstance(item.target, Group) else (item.target,)
-            return all(stored_path(item, part).exists() for part in parts)
+            return all(stored_path(item, part).exists() for part in _parts(item))
         case Published():
             return item.task_name in item.config.stash[PUBLISHED]
+        case Harness():
+            return all(part.task in item.config.stash[HARNESS] for part in _parts(item))
         case Arm():
             return True
 
@@ -79,10 +84,15 @@ def is_compared(item: TaskItem) -> bool:
 
 def why_missing(item: TaskItem) -> str | None:
     """Say why there is no baseline, where that is not because none was recorded."""
-    against = item.config.stash[SETTINGS].baseline.against
-    if not isinstance(against, Published):
-        return None
-    return missing_task(item.task_name, against.path, item.config.stash[PUBLISHED])
+    match item.config.stash[SETTINGS].baseline.against:
+        case Published(path):
+            return missing_task(item.task_name, path, item.config.stash[PUBLISHED])
+        case Harness():
+            baselines = item.config.stash[HARNESS]
+            lacking = [part.task for part in _parts(item) if part.task not in baselines]
+            return baselines.missing(lacking[0]) if lacking else None
+        case _:
+            return None
 
 
 def missing_folder(settings: Settings) -> str:
@@ -106,6 +116,8 @@ def against(settings: Settings) -> str:
             return str(model)
         case Published(path):
             return f"{path.name} (published scores)"
+        case Harness(path):
+            return f"{path.name} (lm-evaluation-harness)"
         case Stored(folder):
             return "" if folder is None else f"baselines in {folder.name}"
 
@@ -125,5 +137,10 @@ def _planned(item: pytest.Item) -> Iterator[Planned]:
     if not isinstance(item, TaskItem) or item.get_closest_marker("skip") is not None or not is_compared(item):
         return
     options, scope = item.config.stash[SETTINGS].evaluation, scope_of(item)
-    for leaf in item.target.leaves() if isinstance(item.target, Group) else (item.target,):
+    for leaf in _parts(item):
         yield Planned(leaf, options, scope)
+
+
+def _parts(item: TaskItem) -> tuple[TaskSpec, ...]:
+    """The tasks by which an item is compared."""
+    return tuple(item.target.leaves()) if isinstance(item.target, Group) else (item.target,)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from pytest_lmeval.arms import BaselineArm
     from pytest_lmeval.baselines.published import PublishedScores
+    from pytest_lmeval.exchange.baselines import HarnessBaselines
     from pytest_lmeval.family import Family
     from pytest_lmeval.gate.detection import Detection
     from pytest_lmeval.gate.monitor import Monitor
@@ -28,9 +29,10 @@ FAMILY: pytest.StashKey[Family] = pytest.StashKey()
 # Only where the run chooses documents by what they have to show.
 DETECTION: pytest.StashKey[Detection] = pytest.StashKey()
 
-# Where the run is compared with another model, or with published scores by task.
+# Where the run is compared with another model, with published scores by task, or with a run of lm-eval.
 BASELINE_ARM: pytest.StashKey[BaselineArm] = pytest.StashKey()
 PUBLISHED: pytest.StashKey[Mapping[str, PublishedScores]] = pytest.StashKey()
+HARNESS: pytest.StashKey[HarnessBaselines] = pytest.StashKey()
 
 # On an item: the report rows (plain JSON values) of what it evaluated.
 ROWS: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()

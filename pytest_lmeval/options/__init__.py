@@ -5,7 +5,7 @@ The command line wins over the environment, the environment over the ini file.
 """
 
 from pytest_lmeval.baselines.update import Update
-from pytest_lmeval.options.baseline import CHANGED, UPDATE_BASELINE, Arm, BaselineSettings, Published, Stored
+from pytest_lmeval.options.baseline import CHANGED, UPDATE_BASELINE, Arm, BaselineSettings, Harness, Published, Stored
 from pytest_lmeval.options.gate import GateSettings, SuiteTest
 from pytest_lmeval.options.settings import ReportTarget, Settings, add_options, parse_pairs, read_settings
 
@@ -15,6 +15,7 @@ __all__ = [
     "Arm",
     "BaselineSettings",
     "GateSettings",
+    "Harness",
     "Published",
     "ReportTarget",
     "Settings",

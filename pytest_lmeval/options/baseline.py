@@ -19,7 +19,7 @@ BASELINE_OPTIONS = (
     Option(
         "baseline",
         "NAME|PATH|BACKEND:MODEL",
-        "compare with baselines/NAME, a folder, a file of published scores, or another model asked in the same run",
+        "compare with baselines/NAME, a folder, a file of published scores, lm-eval's output, or another model",
     ),
     Option(
         "update-baseline", "new|changed|all", "write the baselines of the tasks that run (bare: changed)", "changed"
@@ -46,17 +46,28 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Harness:
+    """What a run of lm-evaluation-harness left: its results file, or a folder that has one."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Arm:
     """Another model, asked the same in the same run."""
 
     model: ModelSpec
 
 
+#: What a run may be compared with.
+Against = Stored | Published | Harness | Arm
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSettings:
     """``against`` is what the run is compared with; ``required`` that a missing baseline is an error."""
 
-    against: Stored | Published | Arm = Stored()
+    against: Against = Stored()
     update: Update | None = None
     accept_regression: bool = False
     force: bool = False
@@ -108,24 +119,32 @@ def _update(text: str | None) -> Update | None:
     return Update(text)
 
 
-def _against(text: str | None, root: Path, invoked: Path) -> Stored | Published | Arm:
+def _against(text: str | None, root: Path, invoked: Path) -> Against:
     """Tell a name, a folder, a file and a model apart: a model has a colon, a path a separator or an ending."""
     if not text:
         return Stored()
+    from pytest_lmeval.exchange.layout import is_output
+
     path = invoked / Path(text).expanduser()
+    if (path.is_file() or _is_path(text)) and is_output(path):
+        return Harness(path)
     if path.suffix in _PUBLISHED:
         if not path.is_file():
             raise SettingsError(f"--lm-baseline={text}: there is no file {path}")
         return Published(path)
-    if path.is_dir() and ("/" in text or "\\" in text):
+    if path.is_dir() and _is_path(text):
         return Stored(path)
     if ":" in text or "," in text:
         try:
             return Arm(ModelSpec.parse(text, option="--lm-baseline"))
         except ModelSpecError as error:
             raise SettingsError(str(error)) from None
-    if "/" in text or "\\" in text:
+    if _is_path(text):
         raise SettingsError(f"--lm-baseline={text}: there is no folder {path}")
     from pytest_lmeval.baselines.location import safe_name
 
     return Stored(root / safe_name(text))
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or "\\" in text
