@@ -29,6 +29,7 @@ FORMAT = 1
 LAST = "last"
 _RUN, _RESULTS, _ENVIRONMENT, _SAMPLES = "run.json", "results.json", "environment.json", "samples"
 ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+_SECOND = len("20261129-201137")
 _MAX_BYTES = 256_000_000
 
 
@@ -87,7 +88,12 @@ def find_run(runs: Path, name: str) -> Run:
 def run_folders(runs: Path) -> Iterator[Path]:
     """Yield the folders of the complete runs in ``runs``, the oldest first."""
     found = runs.iterdir() if runs.is_dir() else ()
-    yield from sorted(folder for folder in found if ID.fullmatch(folder.name) and (folder / _RUN).is_file())
+    yield from sorted((f for f in found if ID.fullmatch(f.name) and (f / _RUN).is_file()), key=_age)
+
+
+def _age(folder: Path) -> tuple[str, int]:
+    """By the second in its id, and of one second by when it was complete: the id's last digits are drawn."""
+    return folder.name[:_SECOND], (folder / _RUN).stat().st_mtime_ns
 
 
 def hide(runs: Path) -> None:

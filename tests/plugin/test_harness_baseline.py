@@ -66,9 +66,7 @@ def sample(number: int, *, right: bool) -> dict[str, Any]:
 def test_a_worse_model_fails(project: Project, run: Run) -> None:
     project.choice_task(TASK, range(40))
     results = write_output(project, right=36)
-    # The folder, the model's folder in it, or the file.
-    for path in ("./output", "./output/old", str(results)):
-        run("--lm-model=pupil,knows=36", f"--lm-baseline={path}").assert_outcomes(passed=1)
+    run("--lm-model=pupil,knows=36", f"--lm-baseline={results}").assert_outcomes(passed=1)
     worse = run(
         "--lm-model=pupil,knows=10", "--lm-baseline=./output", "--lm-early-stop=false", "--lm-report=json:report.json"
     )
@@ -81,32 +79,32 @@ def test_a_worse_model_fails(project: Project, run: Run) -> None:
     assert "accept it with" not in text_of(worse)
 
 
-def test_what_cannot_be_compared_is_an_error(project: Project, run: Run) -> None:
+def test_what_cannot_be_compared_is_an_error(project: Project) -> None:
     project.choice_task(TASK, range(40))
     write_output(project, right=36, chat_template="{{ messages }}")
-    talked = run("--lm-model=pupil", "--lm-baseline=./output")
+    talked = project.run("--lm-model=pupil", "--lm-baseline=./output")
     talked.assert_outcomes(errors=1)
     assert "rivers was asked in conversations" in text_of(talked)
     path = write_output(project, right=36)
     path.with_name(f"samples_{TASK}_{DATE}.jsonl").unlink()
-    bare = run("--lm-model=pupil", "--lm-baseline=./output")
+    bare = project.run("--lm-model=pupil", "--lm-baseline=./output/old")
     bare.assert_outcomes(errors=1)
     assert "the documents of rivers were not logged" in text_of(bare)
     assert "run lm_eval with --log_samples" in text_of(bare)
     assert project.asked() == []
 
 
-def test_a_task_that_is_not_in_it(project: Project, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_is_not_in_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.choice_task(TASK, range(40))
     path = write_output(project, right=36)
     path.write_text(path.read_text(encoding="utf-8").replace(f'"{TASK}": {{', '"river": {'), encoding="utf-8")
     arguments = ("--lm-model=pupil", "--lm-baseline=./output", "--lm-report=json:report.json")
-    run(*arguments).assert_outcomes(passed=1)
+    project.run(*arguments).assert_outcomes(passed=1)
     (row,) = project.report()["results"]
     assert row["verdict"] == "no-baseline"
     assert "has no task rivers. Did you mean 'river'?" in row["reason"]
     monkeypatch.setenv("CI", "true")
-    run(*arguments).assert_outcomes(errors=1)
+    project.run(*arguments).assert_outcomes(errors=1)
 
 
 def test_files_that_cannot_be_read_end_the_run(project: Project) -> None:

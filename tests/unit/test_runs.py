@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,13 @@ def test_runs_are_found_by_name(tmp_path: Path) -> None:
         find_run(tmp_path, "1970")
     with pytest.raises(RunError, match=r"x: no recorded runs in .*; the latest: none"):
         find_run(tmp_path / "nowhere", "x")
+
+
+def test_of_one_second_the_last_is_the_one_that_ended_last(tmp_path: Path) -> None:
+    for at, name in enumerate(("20261129-201137-ffff", "20261129-201137-0000")):
+        made_run(tmp_path / name, n=2, lost=1)
+        os.utime(tmp_path / name / "run.json", (at, at))
+    assert find_run(tmp_path, "last").facts.id == "20261129-201137-0000"
 
 
 def test_only_the_latest_are_kept(tmp_path: Path) -> None:
