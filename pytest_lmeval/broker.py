@@ -9,6 +9,7 @@ same stream: deterministic, no threads, no timers.
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -46,7 +47,8 @@ class Job:
     and raised for whoever waits for this job, not for the test that happened to run at the time. Jobs of
     different ``scope`` never share a batch: under pytest-xdist only a scope is certain to run in this process.
     ``error`` is what building the requests raised, ``cause`` what broke the model while it held some of them.
-    ``enough`` says that the answers to so many of the first requests are all that is needed.
+    ``enough`` says that the answers to so many of the first requests are all that is needed. ``began`` is when the
+    first was asked, by the monotonic clock.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Job:
     watcher: Watcher | None = None
     enough: int | None = None
     started: bool = False
+    began: float | None = None
     asked: int = 0
     asked_all: bool = False
 
@@ -80,7 +83,7 @@ class Job:
 
     def requests(self, ids: Iterator[int]) -> Iterator[Request]:
         """Yield the requests, opening the source first; an error ends the job, not the stream."""
-        self.started = True
+        self.started, self.began = True, time.monotonic()
         try:
             self.prepare()
             assert self.source is not None

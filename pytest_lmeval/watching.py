@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pytest_lmeval.broker import Job
 from pytest_lmeval.results import ItemResult
+from pytest_lmeval.running_score import RunningScore
 from pytest_lmeval.tasks.evaluation import Evaluation
 
 #: Documents that are asked before anything is known of the model.
@@ -46,6 +47,8 @@ class DocumentWatcher:
     def __init__(self, evaluation: Evaluation, monitor: Monitor, named: Callable[[ItemResult], ItemResult]) -> None:
         """``named`` gives an item's metrics the names that they have in results."""
         self.reason: str | None = None
+        #: Over the documents that the monitor was told of.
+        self.score = RunningScore(tuple(evaluation.spec.gate or ()))
         self._evaluation = evaluation
         self._monitor = monitor
         self._named = named
@@ -83,7 +86,9 @@ class DocumentWatcher:
             self._told += 1
             return True
         self._told += 1
-        stop = self._monitor.tell(self._named(item))
+        named = self._named(item)
+        self.score.add(named.scores)
+        stop = self._monitor.tell(named)
         # After the last document nothing is left to stop: what the monitor found is then only its finding.
         if stop is not None and self._told < self._evaluation.selected:
             self.reason = str(stop)

@@ -1,34 +1,65 @@
-"""The progress line: how far, how fast, how long still."""
+"""How far a run is: a line per task that is asked, what it says and how it stays at its place.
+
+An area of a few lines below the cursor is written, and the cursor put back: whoever writes the line above, pytest,
+goes on where it stopped. The screen is never owned: what others write in between may cover a line until it is written
+anew.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 #: Seconds between two updates, on a terminal and in a log.
 TTY_INTERVAL = 0.2
 PLAIN_INTERVAL = 30.0
 
+#: So many tasks are shown at a time.
+MOST_LINES = 6
 
-# Terminal control (ECMA-48 and DEC): keep the cursor's place, go back to it, erase to the end of the line.
-_SAVE, _RESTORE, _ERASE = "\x1b7", "\x1b8", "\x1b[K"
+# Terminal control (ECMA-48 and DEC): one line down, scrolling where there is none, without moving sideways; up; keep
+# the cursor's place and go back to it; to the beginning of the next line; erase to the end of the line or the screen.
+_INDEX, _UP, _SAVE, _RESTORE, _NEXT = "\x1bD", "\x1b[{}A", "\x1b7", "\x1b8", "\x1b[E"
+_ERASE_LINE, _ERASE_BELOW = "\x1b[K", "\x1b[J"
+
+# A task is still recognized by so much of its name.
+_NAME = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskProgress:
+    """How far one task is.
+
+    ``done`` of ``total`` documents, or ``unit``, are answered; ``failed`` requests had no answer. ``tokens`` and
+    ``fresh``, of ``done``, are those of the last ``elapsed`` seconds, which is what rates are made of. ``cached`` of
+    ``done`` came from a store of answers. ``score`` is the one so far of ``metric``, with its 95 % interval.
+    """
+
+    name: str
+    done: int
+    total: int
+    unit: Literal["docs", "requests"] = "docs"
+    fresh: float
+    tokens: int
+    elapsed: float
+    failed: int = 0
+    cached: int = 0
+    metric: str | None = None
+    score: float | None = None
+    interval: tuple[float, float] | None = None
 
 
 def format_progress(
-    label: str, done: int, total: int, tokens: int, elapsed: float, *, width: int, unicode: bool = True
-) -> str:
-    """Spell the progress of ``done`` of ``total`` requests after ``elapsed`` seconds, in at most ``width`` characters.
-
-    The label gives way first; what it labels is usually also in the line above.
-    """
-    parts = [f"{done:,}/{total:,} requests"]
-    if elapsed > 0 and tokens:
-        parts.append(f"{tokens / elapsed:,.0f} tok/s")
-    if elapsed > 0 and 0 < done < total:
-        parts.append(f"{format_duration(elapsed * (total - done) / done)} left")
-    numbers = "  ".join(parts)
-    name = shorten(label, width - len(numbers) - 2, unicode=unicode)
-    return (f"{name}  {numbers}" if name else numbers)[: max(width, 0)]
+    tasks: Sequence[TaskProgress], *, width: int, unicode: bool = True, most: int = MOST_LINES
+) -> list[str]:
+    """Spell how far each task is on a line of its own of at most ``width`` characters; ``most`` lines in all."""
+    shown = tasks if len(tasks) <= most else tasks[: most - 1]
+    longest = max((len(task.name) for task in shown), default=0)
+    lines = [_line(task, longest, width, unicode) for task in shown]
+    more = len(tasks) - len(shown)
+    return [*lines, shorten(f"and {more:,} more tasks", width, unicode=unicode)] if more else lines
 
 
 def format_duration(seconds: float) -> str:
@@ -49,50 +80,91 @@ def shorten(text: str, width: int, *, unicode: bool = True) -> str:
     return safe[: width - len(dots)] + dots if width >= len(dots) + 3 else ""
 
 
-class ProgressLine:
-    """Writes progress, not more often than anybody reads it.
+def _line(task: TaskProgress, longest: int, width: int, unicode: bool) -> str:
+    """The name and what is known. Where room is short, what matters least goes first, then the end of the name."""
+    parts = _parts(task)
+    while len(parts) > 1 and _needed(parts) + 2 + min(longest, _NAME) > width:
+        parts.remove(max(parts))
+    numbers = "  ".join(text for _, text in sorted(parts, key=lambda part: _ORDER.index(part[0])))
+    name = shorten(task.name, min(longest, width - len(numbers) - 2), unicode=unicode)
+    padded = f"{name:<{min(longest, width - len(numbers) - 2)}}" if name else ""
+    return (f"{padded}  {numbers}" if padded else numbers)[: max(width, 0)]
 
-    On a terminal it stands behind what is already on the line, is rewritten in place and erased at the end, so
-    that whoever wrote the line goes on where they stopped; ``width`` is the room behind. Elsewhere a line of its
-    own is written every half minute. ``clock`` counts seconds, ``write`` takes text as it is and should flush.
+
+# What is told, by how soon it is left out, and in which order it stands.
+_DONE, _FAILED, _LEFT, _SCORE, _RATE, _CACHE = range(6)
+_ORDER = (_DONE, _SCORE, _FAILED, _RATE, _CACHE, _LEFT)
+
+
+def _parts(task: TaskProgress) -> list[tuple[int, str]]:
+    parts = [(_DONE, f"{task.done:,}/{task.total:,} {task.unit}")]
+    if task.score is not None:
+        parts.append((_SCORE, f"{task.metric} {_score(task.score, task.interval)}"))
+    if task.failed:
+        parts.append((_FAILED, f"{task.failed:,} failed"))
+    if task.elapsed > 0 and task.tokens:
+        parts.append((_RATE, f"{task.tokens / task.elapsed:,.0f} tok/s"))
+    if task.cached and task.done:
+        parts.append((_CACHE, f"cache {task.cached / task.done:.0%}"))
+    if task.elapsed > 0 and task.fresh > 0 and task.done < task.total:
+        parts.append((_LEFT, f"{format_duration(task.elapsed * (task.total - task.done) / task.fresh)} left"))
+    return parts
+
+
+def _needed(parts: Sequence[tuple[int, str]]) -> int:
+    return sum(len(text) for _, text in parts) + 2 * (len(parts) - 1)
+
+
+def _score(value: float, interval: tuple[float, float] | None) -> str:
+    digits = 3 if abs(value) <= 1 else 2
+    if interval is None:
+        return f"{value:.{digits}f}"
+    low, high = interval
+    return f"{value:.{digits}f} [{low:.{digits}f},{high:.{digits}f}]"
+
+
+class LiveArea:
+    """Writes lines below the cursor, not more often than anybody reads them.
+
+    On a terminal they are rewritten in place and erased at the end. Elsewhere they are written every half minute, below
+    each other. ``clock`` counts seconds, ``write`` takes text as it is and should flush.
     """
 
     def __init__(
-        self,
-        write: Callable[[str], object],
-        *,
-        tty: bool,
-        width: int,
-        unicode: bool = True,
-        clock: Callable[[], float] = time.monotonic,
+        self, write: Callable[[str], object], *, tty: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._write = write
         self._tty = tty
-        # A terminal's last column is left free: some go to the next line as soon as it is written.
-        self._width = max(0, width - 1 if tty else width)
-        self._unicode = unicode
         self._clock = clock
-        self._start = self._last = clock()
         self._interval = TTY_INTERVAL if tty else PLAIN_INTERVAL
-        self._shown = False
+        self._last = clock()
+        self._shown = self._begun = False
 
-    def update(self, label: str, done: int, total: int, tokens: int) -> None:
-        """Show that ``done`` of ``total`` requests are answered, with ``tokens`` tokens since the start."""
-        now = self._clock()
-        if now - self._last < self._interval:
+    def due(self) -> bool:
+        """Whether it is time to show something again."""
+        return self._clock() - self._last >= self._interval
+
+    def begin(self) -> None:
+        """Whatever is waited for begins now: the first lines come an interval later."""
+        self._last = self._clock()
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Write the lines, none of them wider than the terminal."""
+        self._last = self._clock()
+        if not lines:
             return
-        self._last = now
-        elapsed = now - self._start
-        line = format_progress(label, done, total, tokens, elapsed, width=self._width, unicode=self._unicode)
         if self._tty:
-            self._write(f"{_SAVE}{line}{_ERASE}{_RESTORE}")
+            room = _INDEX * len(lines) + _UP.format(len(lines))
+            below = "".join(f"{_NEXT}{line}{_ERASE_LINE}" for line in lines)
+            self._write(f"{_ERASE_LINE}{room}{_SAVE}{below}{_ERASE_BELOW}{_RESTORE}")
+            self._shown = True
         else:
             # The first line ends the one that somebody else has begun.
-            self._write(f"{line}\n" if self._shown else f"\n{line}\n")
-        self._shown = True
+            self._write("".join(f"{line}\n" for line in (lines if self._begun else ("", *lines))))
+            self._begun = True
 
     def clear(self) -> None:
-        """Erase the line, so that something else can be written; the next update shows it again."""
-        if self._shown and self._tty:
-            self._write(_ERASE)
-            self._shown = False
+        """Erase the lines, so that something else can be written."""
+        if self._shown:
+            self._write(_ERASE_BELOW)
+        self._shown = self._begun = False

@@ -209,17 +209,6 @@ def test_model_output_does_not_reach_the_terminal_raw(project: Project) -> None:
     assert "\x1b[2J" not in text_of(result)
 
 
-def test_progress_is_not_captured(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_lmeval.report.progress.PLAIN_INTERVAL", 0.0)
-    project.choice_task("rivers", extra="gate: {acc: {min: 2}}\n")
-    result = project.run("--lm-model=pupil", "-rA")
-    # Past the capture on the error stream, not among the output of the failed test.
-    result.stderr.fnmatch_lines(["*rivers  1/20 requests*"])
-    assert "Captured" not in text_of(result)
-    assert "requests" not in result.stdout.str()
-    assert "requests" not in text_of(project.run("--lm-model=pupil", "-q"))
-
-
 def test_the_names_that_files_want_shown_are_for_other_programs(project: Project) -> None:
     project.group(extra="group_alias: All waters\n")
     project.choice_task("rivers", extra="task_alias: Big rivers\n")
