@@ -31,7 +31,7 @@ from pytest_lmeval.commands import command_for
 from pytest_lmeval.errors import BackendError, BaselineError, LMEvalError
 from pytest_lmeval.family import Family
 from pytest_lmeval.gate.comparison import Context
-from pytest_lmeval.gate.explain import explain
+from pytest_lmeval.gate.explain import explain, explain_briefly
 from pytest_lmeval.gate.missing import too_many_errors
 from pytest_lmeval.gate.monitor import StopKind
 from pytest_lmeval.gate.policy import GatePolicy, GateSyntaxError, ModelPolicy
@@ -90,11 +90,11 @@ def judge_item(request: pytest.FixtureRequest, result: TaskResult, runner: Runne
         updating=item.config.stash[SETTINGS].baseline.update in (Update.CHANGED, Update.ALL),
     )
     add_row(item, result, verdict, explanation=text)
+    # Reports that are looked at later have all of it.
+    shown = text if verbosity >= 0 else explain_briefly(verdict, result, command=command_for(item))
     if verdict.is_error:
-        raise (BackendError if verdict.status is Status.ERROR else BaselineError)(text)
-    if verdict.passed and verbosity > 0 and isinstance(item, TaskItem):
-        item.add_report_section("call", "verdict", text)
-    return Judged(passed=verdict.passed, explanation=text)
+        raise (BackendError if verdict.status is Status.ERROR else BaselineError)(shown)
+    return Judged(passed=verdict.passed, explanation=shown)
 
 
 def check_errors(item: pytest.Item, result: TaskResult) -> None:

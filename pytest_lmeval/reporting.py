@@ -22,6 +22,7 @@ from pytest_lmeval.recording import keep_run, run_folder
 from pytest_lmeval.report.rows import ReportRow
 from pytest_lmeval.report.summary import summary, write_lines
 from pytest_lmeval.report.terminal import format_hints
+from pytest_lmeval.report.told import Told, width_of
 from pytest_lmeval.report.writers import write_report
 from pytest_lmeval.runs.origin import origin_of
 from pytest_lmeval.runs.run import Run, RunFacts
@@ -63,6 +64,9 @@ class ReportPlugin:
         if broken and item.get_closest_marker("lmeval") is not None:
             reason = str(call.excinfo.value) if call.excinfo else ""
             rows = [_error_row(item, str(self._settings.model), reason).to_json()]
+        if rows and report.when == "setup" and (text := _told_by(call)):
+            # What cannot be judged is told as what is not good enough: without the name of an exception.
+            report.longrepr = text
         if rows and (report.when == "call" or (report.when == "setup" and report.failed)):
             vars(report)["lmeval_rows"] = [_settled(row, report) for row in rows]
         return report
@@ -71,35 +75,48 @@ class ReportPlugin:
         """Collect rows; called in every process, needed in the one with the terminal."""
         if self._is_worker:
             return
+        if hasattr(report, "lmeval_rows") and isinstance(report.longrepr, str):
+            path, line, _ = report.location
+            report.longrepr = Told(report.longrepr, path, (line or 0) + 1)
         for row in (ReportRow.from_json(row) for row in getattr(report, "lmeval_rows", ())):
             self._rows.append(row)
             self._tell("pytest_lmeval_task_finished", row=row)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the results table, and where the reports are."""
+        """Print the results, and where the reports are: with -q one line of results, with -qq none."""
         if self._is_worker:
             return
-        if self._rows:
-            self._write_table(terminalreporter)
+        verbosity = self._config.get_verbosity()
+        if self._run is not None and self._run.rows:
+            self._write_results(terminalreporter, self._run, verbosity)
+        if verbosity >= 0:
+            self._write_remarks(terminalreporter)
+        for target in self._settings.reports:
+            if target in self._unwritten:
+                # Whoever waits for the file is told, however quiet the run.
+                terminalreporter.write_line(f"no report at {target.path}: {self._unwritten[target]}", red=True)
+            elif self._rows and verbosity >= 0:
+                terminalreporter.write_line(f"report written to {target.path}")
+
+    def _write_results(self, terminalreporter: Any, run: Run, verbosity: int) -> None:
+        writer = terminalreporter._tw
+        unicode = "utf" in (getattr(writer._file, "encoding", None) or "").lower()
+        if verbosity >= 0:
+            terminalreporter.write_sep("=", "language model evaluation")
+        elif verbosity == -1:
+            terminalreporter.ensure_newline()
+        lines = summary(run, width=writer.fullwidth, unicode=unicode, verbosity=verbosity, wrapped=width_of(writer))
+        write_lines(writer.write, lines)
+
+    def _write_remarks(self, terminalreporter: Any) -> None:
+        recordable, lacking = isinstance(self._settings.baseline.against, Stored), missing_folder(self._settings)
+        hints = format_hints(self._rows, recordable=recordable, lacking=lacking) if self._rows else []
+        for hint in hints:
+            terminalreporter.write_line(hint, yellow=True)
         if self._facts is not None and self._facts.usage is not None:
             terminalreporter.write_line(told(self._facts.usage))
         for remark in self._remarks:
             terminalreporter.write_line(remark, yellow=True)
-        for target in self._settings.reports:
-            if target in self._unwritten:
-                terminalreporter.write_line(f"no report at {target.path}: {self._unwritten[target]}", red=True)
-            elif self._rows:
-                terminalreporter.write_line(f"report written to {target.path}")
-
-    def _write_table(self, terminalreporter: Any) -> None:
-        writer = terminalreporter._tw
-        terminalreporter.write_sep("=", "language model evaluation")
-        unicode = "utf" in (getattr(writer._file, "encoding", None) or "").lower()
-        assert self._run is not None
-        write_lines(writer.write, summary(self._run, width=writer.fullwidth, unicode=unicode))
-        recordable, lacking = isinstance(self._settings.baseline.against, Stored), missing_folder(self._settings)
-        for hint in format_hints(self._rows, recordable=recordable, lacking=lacking):
-            terminalreporter.write_line(hint, yellow=True)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -213,6 +230,12 @@ def _facts(options: EvaluationOptions) -> Iterator[str]:
         yield "system instruction"
     if options.data_dir is not None:
         yield f"data {options.data_dir}"
+
+
+def _told_by(call: pytest.CallInfo[None]) -> str:
+    """The text with which a phase was failed in words, "" where it was not."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    return str(error) if isinstance(error, pytest.fail.Exception) and not error.pytrace else ""
 
 
 def _error_row(item: pytest.Item, model: str, reason: str) -> ReportRow:

@@ -51,6 +51,12 @@ def explain(
     return "\n".join(lines)
 
 
+def explain_briefly(verdict: Verdict, result: TaskResult, *, command: Sequence[str] = ("pytest",)) -> str:
+    """Explain a verdict in a sentence, and say what to type for more; the arguments are those of :func:`explain`."""
+    lines = [f"{result.task}: {_headline(verdict)}"]
+    return "\n".join([*lines, *_next(verdict, result, command, verbosity=0, recordable=False, updating=False)])
+
+
 def accept_command(command: Sequence[str], *, updating: bool = False, lower: bool = False) -> str:
     """Spell the command that makes a task's result the baseline, quoted for a shell.
 

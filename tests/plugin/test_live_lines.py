@@ -36,14 +36,18 @@ fake.FakeBackend._one = slowly
 """
 
 
-def on_a_terminal(project: Project, *arguments: str, **environment: str) -> tuple[pyte.Screen, list[list[str]]]:
+def on_a_terminal(
+    project: Project, *arguments: str, rows: int = 30, **environment: str
+) -> tuple[pyte.Screen, list[list[str]]]:
     """Run pytest on a pseudo terminal of 80 columns; return its screen at the end, and all that it showed."""
-    screen = pyte.Screen(80, 30)
+    screen = pyte.Screen(80, rows)
     stream, shown = pyte.ByteStream(screen), list[list[str]]()
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 80, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm", **environment}
-    variables.pop("CI", None)
+    for name in ("CI", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "COLUMNS"):
+        if name not in environment:
+            variables.pop(name, None)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     with subprocess.Popen(
         command, cwd=project.path, stdin=theirs, stdout=theirs, stderr=theirs, env=variables, close_fds=True
@@ -94,17 +98,19 @@ def test_a_terminal_shows_a_line_per_task_and_keeps_none(project: Project) -> No
 
 
 @pytest.mark.usefixtures("slow")
-@pytest.mark.parametrize(
-    ("arguments", "environment"),
-    [(["-q"], {}), (["-p", "no:terminal"], {}), ([], {"TERM": "dumb"})],
-    ids=["quiet", "no terminal", "dumb"],
-)
-def test_nothing_moves_where_nothing_should(
-    project: Project, arguments: list[str], environment: dict[str, str]
-) -> None:
+def test_a_dumb_terminal_is_not_moved_about_on(project: Project) -> None:
     project.choice_task("rivers", range(40))
-    _, shown = on_a_terminal(project, "--lm-model=fake", *arguments, **environment)
+    _, shown = on_a_terminal(project, "--lm-model=fake", TERM="dumb")
     assert not lines_with(shown, "/40 docs")
+
+
+@pytest.mark.parametrize("arguments", [["-q"], ["-p", "no:terminal"]])
+def test_nothing_is_shown_where_nothing_should(
+    project: Project, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr("pytest_lmeval.report.progress.PLAIN_INTERVAL", 0.0)
+    project.choice_task("rivers")
+    assert "docs" not in text_of(project.run("--lm-model=pupil", *arguments))
 
 
 def test_a_log_gets_plain_lines(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +122,6 @@ def test_a_log_gets_plain_lines(project: Project, monkeypatch: pytest.MonkeyPatc
     assert "Captured" not in text_of(result)
     assert "docs" not in result.stdout.str()
     assert "\x1b" not in result.stderr.str()
-    assert "docs" not in text_of(project.run("--lm-model=pupil", "-q"))
 
 
 def test_without_a_watcher_no_score_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

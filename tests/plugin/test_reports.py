@@ -60,9 +60,9 @@ def test_worst_first(project: Project, run: Run) -> None:
         [
             "*= language model evaluation =*",
             "task *n *metric *value *verdict",
-            "sums *ERROR",
+            "sums *there is no file *⊘ ERROR",
             "rivers *20 *acc *0.2000 ± 0.0918 *BELOW",
-            "1 error, 1 below-threshold, 3 no-baseline *28 documents*tokens*",
+            "1 error · 1 below-threshold · 3 no-baseline · *28 documents*tokens*",
         ]
     )
 
@@ -84,7 +84,7 @@ def test_what_passes_without_a_baseline_says_how_to_record_one(project: Project,
     project.everything()
     hint = "5 tasks have no baseline to compare with: --lm-update-baseline records it"
     # Directly below the totals: no blank line tears the table's foot off.
-    run("--lm-model=pupil,knows=4").stdout.fnmatch_lines(["5 no-baseline  *documents*", hint], consecutive=True)
+    run("--lm-model=pupil,knows=4").stdout.fnmatch_lines(["5 no-baseline · *documents*", hint], consecutive=True)
     recorded = run("--lm-model=pupil,knows=4", "--lm-update-baseline")
     assert "to compare with" not in text_of(recorded)
     better = run("--lm-model=pupil,knows=10", "-k", "rivers")
@@ -184,13 +184,6 @@ def test_a_report_replaces_an_older_one(project: Project) -> None:
     project.run("--lm-model=fake", "--lm-report=json:report.json", "--collect-only")
     project.run("--lm-model=fake", "--lm-report=json:report.json")
     assert len(project.report()["results"]) == 1
-
-
-def test_quiet(project: Project) -> None:
-    project.choice_task("rivers")
-    result = project.run("--lm-model=fake", "-q")
-    result.stdout.fnmatch_lines(["rivers *NO BASELINE"])
-    assert "lmeval: model" not in text_of(result)
 
 
 def test_no_table_without_results(project: Project) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_lmeval.gate.causes.account import account
 from pytest_lmeval.gate.causes.quoting import columns, quoted, quoted_end, spelled, spelled_end
-from pytest_lmeval.gate.causes.text import COLUMNS, SHOWN_FLIPS, account_lines
+from pytest_lmeval.gate.causes.text import COLUMNS, MORE_SLICES, SHOWN_FLIPS, _wrapped, account_lines
 from pytest_lmeval.gate.pairing import Pair
 from pytest_lmeval.results import Flaw
 from tests.unit.paired import chosen, generated, kept, lost, pair, won
@@ -41,8 +41,31 @@ def test_a_lost_choice_is_told_in_full() -> None:
         "of these: 1 answered otherwise",
         "document 7: expected 'choice 0 of 7'",
         "  asked 'Question 7?\\nA:'",
-        "  then 'choice 0 of 7', now 'choice 2 of 7', margin down by 1.75",
+        "  then  'choice 0 of 7', margin +1.50",
+        "  now   'choice 2 of 7', margin -0.25",
     ]
+
+
+def test_both_choices_are_shown_with_their_log_probabilities() -> None:
+    one = chosen(7, 0, 1, old_margin=1.5, margin=-0.75, logprobs=(-2.0, -1.25), count=2)
+    assert lines([one])[-3:] == [
+        "  then  'choice 0 of 7', margin +1.50",
+        "  now   'choice 1 of 7', margin -0.75",
+        "  log p 'choice 1 of 7' -1.25, 'choice 0 of 7' -2",
+    ]
+
+
+def test_what_looks_like_a_mark_is_none() -> None:
+    shown = lines([generated(3, "so [-a-] {+b+} 1", "so [-a-] {+b+} 2")])
+    assert shown[-2:] == [
+        r"  then  so [\x2da\x2d] {\x2bb\x2b} [-1-]",
+        r"  now   so [\x2da\x2d] {\x2bb\x2b} {+2+}",
+    ]
+
+
+def test_no_line_is_a_command_of_a_workflow() -> None:
+    shown = _wrapped("x" * 70 + " ::error::pwned by " + "y" * 20)
+    assert shown == ["x" * 70, r"  \x3a:error::pwned by " + "y" * 20]
 
 
 def test_another_metrics_choice_may_be_the_same() -> None:
@@ -64,21 +87,22 @@ def test_a_lost_text_is_marked_where_it_differs() -> None:
         "document 3: expected '42'",
         "  asked 'Question 3?\\nA:'",
         "  found then '42', now '45'",
-        "  text  There are [-42-]{+45+} apples.",
+        "  then  There are [-42-] apples.",
+        "  now   There are {+45+} apples.",
     ]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ("42 it is", "42", "  text  42[- it is-]"),
-        ("42", "42\n\nNext", "  text  42{+\\n\\nNext+}"),
-        ("a\nb", "a b", "  text  a[-\\n-]{+ +}b"),
-        ("42", "42", "  text  '42': the same text"),
+        ("42 it is", "42", ["  then  42[- it is-]", "  now   42"]),
+        ("42", "42\n\nNext", ["  then  42", "  now   42{+\\n\\nNext+}"]),
+        ("a\nb", "a b", ["  then  a[-\\n-]b", "  now   a{+ +}b"]),
+        ("42", "42", ["  asked 'Question 3?\\nA:'", "  text  '42': the same text"]),
     ],
 )
-def test_where_one_text_ends_the_rest_of_the_other_is_marked(before: str, after: str, expected: str) -> None:
-    assert lines([generated(3, before, after)])[-1] == expected
+def test_where_one_text_ends_the_rest_of_the_other_is_marked(before: str, after: str, expected: list[str]) -> None:
+    assert lines([generated(3, before, after)])[-2:] == expected
 
 
 def test_what_is_the_same_as_far_as_recorded_is_called_so() -> None:
@@ -87,10 +111,10 @@ def test_what_is_the_same_as_far_as_recorded_is_called_so() -> None:
 
 
 def test_a_baseline_without_answers_tells_what_is_known_of_them() -> None:
-    assert "  then right, now 'an answer'" in lines([lost(0)])
-    assert "  then right, now 'no'" in lines([pair(0, 1.0, 0.0, choices=("yes", "no"), choice=1, answer="no")])
+    assert lines([lost(0)])[-2:] == ["  then  right", "  now   'an answer'"]
+    assert "  then  right" in lines([pair(0, 1.0, 0.0, choices=("yes", "no"), choice=1, answer="no")])
     assert "  found then right, now '45'" in lines([lost(0, answer="It is 45", extracted="45")])
-    assert "  then not recorded, now 'an answer'" in lines([pair(0, 0.8, 0.5)])
+    assert "  then  not recorded" in lines([pair(0, 0.8, 0.5)])
 
 
 def test_kinds_and_ends_of_flawed_answers_are_shown() -> None:
@@ -113,7 +137,7 @@ def test_an_unanswered_document_is_told_apart_and_shows_its_error() -> None:
 
 def test_the_likely_cause_stands_before_the_documents() -> None:
     shown = lines([*(lost(at, flaw=Flaw.EMPTY) for at in range(5)), *(kept(at) for at in range(10, 90))])
-    assert shown[2].startswith("likely cause: 5 of 5 lost documents, but 0 of 80 kept ones, have an empty answer")
+    assert " ".join(shown[2:4]).startswith("likely cause: 5 of 5 lost documents, but 0 of 80 kept ones, have an empty")
 
 
 def documents(shown: list[str]) -> int:
@@ -124,7 +148,7 @@ def test_more_verbosity_shows_more_documents() -> None:
     pairs = [lost(at) for at in range(25)]
     assert documents(lines(pairs)) == SHOWN_FLIPS
     assert lines(pairs)[-1] == "22 more, all shown with -vv"
-    assert documents(lines(pairs, 1)) == 10
+    assert documents(lines(pairs, 1)) == SHOWN_FLIPS
     assert documents(lines(pairs, 2)) == documents(lines(pairs, 3)) == 25
     assert "more, all" not in text(pairs, 2)
 
@@ -143,17 +167,21 @@ def slices(shown: list[str]) -> list[str]:
 
 
 def test_a_slice_that_stands_out_is_shown_without_being_asked_for() -> None:
-    shown = slices(lines(sliced({"law": 20, "maths": 0})))
-    assert shown == [
+    shown = lines(sliced({"law": 20, "maths": 0}))
+    assert " ".join(line.strip() for line in shown).count(
         "slice topic = 'law': -20.00 points (20 worse, 0 better of 100; the others +0.00 points; q < 0.001)"
-    ]
+    )
+    assert len(slices(shown)) == 1
 
 
 def test_other_slices_are_shown_when_asked_for() -> None:
     pairs = sliced({"a": 1, "b": 0, "c": 1, "d": 0})
     assert not slices(lines(pairs))
-    assert len(slices(lines(pairs, 1))) == 3
-    assert len(slices(lines(pairs, 2))) == 4
+    assert len(slices(lines(pairs, 1))) == len(slices(lines(pairs, 2))) == 4
+    crowd = sliced(dict.fromkeys("abcdefghijklmnop", 1), of=20)
+    assert len(slices(lines(crowd, 1))) == MORE_SLICES
+    assert "4 more slices, all shown with -vv" in lines(crowd, 1)
+    assert len(slices(lines(crowd, 2))) == 16
 
 
 def test_a_drop_that_is_the_same_everywhere_is_called_even() -> None:

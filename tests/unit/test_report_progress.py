@@ -77,8 +77,8 @@ def test_what_matters_least_gives_way() -> None:
     task = replace(TASK, name="a_task_with_a_long_name", cached=602)
     assert line(task, 80) == "a_task_with_…  1,204/4,000 docs  acc 0.421 [0.394,0.450]  3,412 tok/s  1:13 left"
     assert line(task, 78) == "a_task_with_a_long_name  1,204/4,000 docs  acc 0.421 [0.394,0.450]  1:13 left"
-    assert line(task, 50) == "a_task_with_a_lon…  1,204/4,000 docs  1:13 left"
-    assert line(task, 30) == "a_task_wit…  1,204/4,000 docs"
+    assert line(task, 50) == "a_task_with_a_long_n…  1,204/4,000 docs  1:13 left"
+    assert line(task, 30) == "a_task_with…  1,204/4,000 docs"
 
 
 def test_names_stand_below_each_other_and_many_tasks_are_counted() -> None:

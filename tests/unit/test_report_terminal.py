@@ -10,7 +10,14 @@ from pytest_lmeval.gate.statistics.binary import mcnemar
 from pytest_lmeval.gate.suite import Entry, SuiteStatus, SuiteVerdict
 from pytest_lmeval.report.findings import Finding
 from pytest_lmeval.report.rows import ReportRow
-from pytest_lmeval.report.terminal import format_hints, format_suite, format_table, format_warnings, plain_text
+from pytest_lmeval.report.terminal import (
+    format_brief,
+    format_hints,
+    format_suite,
+    format_table,
+    format_warnings,
+    plain_text,
+)
 from pytest_lmeval.results import MetricValue
 
 ROW = ReportRow(
@@ -96,12 +103,12 @@ def table(*rows: ReportRow, width: int = 80, unicode: bool = True) -> list[str]:
 def test_the_table_worst_first_and_its_totals() -> None:
 
     assert table(PASSED, GROUP, NEW, ROW, width=130) == [
-        "task       n  metric      base            value              Δ (95% CI)     -/+  p adj    MDE  verdict",
-        "rivers  1000  acc_norm  0.4400           0.4210        -1.9 [-3.5,-0.4]   40/21   .012    2.4  REGRESSED",
-        "seas    1000  acc_norm       -  0.4210 ± 0.0156                       -       -      -      -  NO BASELINE",
-        "waters  3000  acc_norm  0.4400           0.4700        +3.0 [+2.3,+3.8]  20/110   1.00    2.4  IMPROVED",
-        "lakes   1000  ppl       23.400           23.457  +0.057 [-0.100,+0.200]       -   2e-5  0.024  PASS",
-        "1 regressed, 1 no-baseline, 1 improved, 1 pass  3,000 documents  9,000 tokens  3:30",
+        "task       n  metric      base              now              Δ (95% CI)     -/+  p adj    MDE  verdict",
+        "rivers  1000  acc_norm  0.4400           0.4210        -1.9 [-3.5,-0.4]   40/21   .012    2.4  ✗ REGRESSED",
+        "seas    1000  acc_norm       -  0.4210 ± 0.0156                       -       -      -      -  ? NO BASELINE",
+        "waters  3000  acc_norm  0.4400           0.4700        +3.0 [+2.3,+3.8]  20/110   1.00    2.4  ✓ IMPROVED",
+        "lakes   1000  ppl       23.400           23.457  +0.057 [-0.100,+0.200]       -   2e-5  0.024  ✓ PASS",
+        "1 regressed · 1 no-baseline · 1 improved · 1 pass · 3,000 documents · 9,000 tokens · 3:30",
     ]
 
 
@@ -110,8 +117,8 @@ def test_names_give_way_and_columns_go_in_eighty_columns() -> None:
     lines = table(long, replace(PASSED, task="another_task_with_a_long_name", n=14042))
     assert max(map(len, lines)) <= 80
     assert lines[:2] == [
-        "task                      base   value              Δ (95% CI)    MDE  verdict",
-        "a_task_with_a_very_lo…  0.4400  0.4210        -1.9 [-3.5,-0.4]    2.4  REGRESSED",
+        "task                    base     now              Δ (95% CI)    MDE  verdict",
+        "a_task_with_a_very_…  0.4400  0.4210        -1.9 [-3.5,-0.4]    2.4  ✗ REGRESSED",
     ]
 
 
@@ -126,7 +133,9 @@ def test_no_row_is_wider_than_the_terminal_and_the_totals_are_whole(width: int, 
     lines = table(*rows, width=width, unicode=unicode)
     assert len(lines) == 5
     assert max(map(len, lines[:-1])) <= width
-    assert re.fullmatch(r"1 incomparable, 1 pass, 1 something-else  .* documents  .* tokens  \d+:\d\d", lines[-1])
+    assert re.fullmatch(
+        r"1 incomparable, 1 pass, 1 something-else, .* documents, .* tokens, \d+:\d\d", lines[-1].replace(" ·", ",")
+    )
     assert all(line.isprintable() for line in lines)
     assert unicode or all(line.isascii() for line in lines)
 
@@ -134,10 +143,10 @@ def test_no_row_is_wider_than_the_terminal_and_the_totals_are_whole(width: int, 
 def test_columns_without_a_value_leave_the_names_their_room() -> None:
     first = replace(NEW, task="mmlu_high_school_computer_science")
     assert table(first, replace(NEW, task="mmlu_anatomy"))[:2] == [
-        "task                                  n  metric              value  verdict",
-        "mmlu_anatomy                       1000  acc_norm  0.4210 ± 0.0156  NO BASELINE",
+        "task                                 n  metric              value  verdict",
+        "mmlu_anatomy                      1000  acc_norm  0.4210 ± 0.0156  ? NO BASELINE",
     ]
-    assert table(first, ROW)[0].split() == ["task", "base", "value", "Δ", "(95%", "CI)", "MDE", "verdict"]
+    assert table(first, ROW)[0].split() == ["task", "base", "now", "Δ", "(95%", "CI)", "MDE", "verdict"]
 
 
 def test_hints_tell_how_to_record_what_passed() -> None:
@@ -162,22 +171,51 @@ def test_tasks_that_nobody_published_are_told() -> None:
 
 
 def test_narrow_tables_keep_the_verdict() -> None:
-    assert table(ROW, width=70)[1] == "rivers  1000  0.4400  0.4210  -1.9 [-3.5,-0.4]  40/21  2.4  REGRESSED"
-    assert table(ROW, width=45)[1] == "rivers  0.4210  -1.9 [-3.5,-0.4]  REGRESSED"
+    assert table(ROW, width=70)[1] == "rivers  1000  0.4400  0.4210  -1.9 [-3.5,-0.4]  2.4  ✗ REGRESSED"
+    assert table(ROW, width=45)[1] == "rivers  0.4210  -1.9 [-3.5,-0.4]  ✗ REGRESSED"
 
 
 def test_a_task_that_broke_has_no_value() -> None:
     broken = replace(NEW, metric="", value=math.nan, stderr=None, n=0, verdict="error", passed=False)
     lines = format_table([ROW, broken], width=80, unicode=True, adjusted=ADJUSTED)
-    assert plain_text(lines[1]).split() == ["seas", "0", "-", "-", "-", "-", "-", "-", "ERROR"]
-    assert lines[1][-1] == ("ERROR", {"red": True, "bold": True})
-    assert plain_text(lines[-1]).startswith("1 error, 1 regressed  1,000 documents")
+    assert plain_text(lines[1]).split() == ["seas", "0", "-", "-", "-", "-", "-", "-", "⊘", "ERROR"]
+    assert lines[1][-1] == ("⊘ ERROR", {"red": True, "bold": True})
+    assert plain_text(lines[-1]).startswith("1 error · 1 regressed · 1,000 documents")
+
+
+def test_a_reason_stands_where_there_are_no_numbers() -> None:
+    reason = "the baseline was made with other prompts; chat template (a1 and not b7)"
+    other = replace(NEW, task="seas", verdict="incomparable", passed=False, reason=reason)
+    broken = replace(NEW, task="bays", metric="", n=0, verdict="error", passed=False, reason="bays: no answer\nmore")
+    assert table(other, broken, ROW)[:4] == [
+        "task       n    base     now        Δ (95% CI)    -/+  MDE  verdict",
+        "bays       0  no answer                                     ⊘ ERROR",
+        "seas    1000  other prompts; chat template (a1 and not b7)  ⊘ INCOMPARABLE",
+        "rivers  1000  0.4400  0.4210  -1.9 [-3.5,-0.4]  40/21  2.4  ✗ REGRESSED",
+    ]
+    # Alone it takes what room there is.
+    assert table(other)[1] == "seas  1000  other prompts; chat template (a1 and not b7)  ⊘ INCOMPARABLE"
+    assert table(other, width=50)[1] == "seas  1000  other prompts; chat t…  ⊘ INCOMPARABLE"
+
+
+def test_what_was_not_answered_and_what_it_cost_are_in_the_totals() -> None:
+    totals = plain_text(format_table([replace(ROW, errors=3)], width=80, unicode=True, cost=1.2345)[-1])
+    assert totals == "1 regressed · 1,000 documents · errors 3/1,000 · 3,000 tokens · 1:10 · cost 1.23"
+
+
+def test_one_line_for_a_quiet_run() -> None:
+    suite = SuiteVerdict(status=SuiteStatus.REGRESSED, sentences=("x",), adjusted={}, leaves={}, pooled=None)
+    assert plain_text(format_brief([PASSED, ROW], None, unicode=True)) == (
+        "✗ REGRESSED: 1 regressed · 1 pass · 2,000 documents · 6,000 tokens · 2:20"
+    )
+    assert plain_text(format_brief([PASSED], None, unicode=False)).startswith("+ PASS: 1 pass, 1,000 documents")
+    assert plain_text(format_brief([PASSED], suite, unicode=True)).startswith("✗ REGRESSED as a whole: 1 pass")
 
 
 def test_ascii() -> None:
     assert table(ROW, unicode=False)[:2] == [
-        "task       n    base   value     diff (95% CI)    -/+  p adj  MDE  verdict",
-        "rivers  1000  0.4400  0.4210  -1.9 [-3.5,-0.4]  40/21   .012  2.4  REGRESSED",
+        "task       n    base     now     diff (95% CI)    -/+  p adj  MDE  verdict",
+        "rivers  1000  0.4400  0.4210  -1.9 [-3.5,-0.4]  40/21   .012  2.4  x REGRESSED",
     ]
     assert "+-" in table(NEW, unicode=False)[1]
 
@@ -187,9 +225,9 @@ def test_only_verdicts_are_coloured_and_what_fails_is_red() -> None:
     lines = format_table([ROW, PASSED, required], width=100, unicode=True)
     coloured = {text: markup for line in lines for text, markup in line if markup}
     assert coloured == {
-        "REGRESSED": {"red": True, "bold": True},
-        "NO BASELINE": {"red": True, "bold": True},
-        "PASS": {"green": True},
+        "✗ REGRESSED": {"red": True, "bold": True},
+        "? NO BASELINE": {"red": True, "bold": True},
+        "✓ PASS": {"green": True},
     }
 
 
@@ -213,7 +251,7 @@ def test_many_warnings_are_cut_short() -> None:
 def test_a_leaf_that_its_group_decides_for_is_no_alarm() -> None:
     leaf = replace(ROW, passed=True)
     (_, row, _) = format_table([leaf], width=100, unicode=True)
-    assert row[-1] == ("REGRESSED", {"yellow": True})
+    assert row[-1] == ("✗ REGRESSED", {"yellow": True})
 
 
 @pytest.mark.parametrize(
@@ -233,7 +271,7 @@ def test_the_verdict_on_the_run() -> None:
     assert told(SuiteStatus.REGRESSED, "worse", "more") == [
         ("suite: REGRESSED: worse", {"red": True, "bold": True}),
         ("  more", {"red": True, "bold": True}),
-        ("  look further with -v -rP, which tells the numbers of every task", {"red": True, "bold": True}),
+        ("  look further with -v, which tells the numbers of every task", {"red": True, "bold": True}),
     ]
 
 

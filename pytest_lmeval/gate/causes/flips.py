@@ -13,7 +13,7 @@ from pytest_lmeval.baselines.texts import kept_answer
 from pytest_lmeval.gate.causes.differing import Difference, Same, first_difference
 from pytest_lmeval.gate.causes.measure import Measure, in_order
 from pytest_lmeval.gate.pairing import Pair
-from pytest_lmeval.results import Flaw
+from pytest_lmeval.results import Flaw, ItemResult
 
 
 class Kind(StrEnum):
@@ -35,7 +35,8 @@ class Flip:
     ``scored`` is False where it has no value now: it counts as neither right nor wrong. ``then`` is the old answer,
     of texts the recorded beginning, None where the baseline has none. ``drop`` is by how much the value got worse,
     ``swing`` by how much the margin fell (nats); None where there is no such thing. ``first_difference`` is None for
-    choices and where the old text is unknown.
+    choices and where the old text is unknown. ``margins`` are those then and now (nats). ``logprobs`` are, of choices,
+    the log-probabilities now (nats) of what was chosen and of what was expected; None where one of them is not known.
     """
 
     index: int
@@ -51,6 +52,8 @@ class Flip:
     first_difference: Difference | Same | None
     generated: bool
     error: str | None = None
+    margins: tuple[float | None, float | None] = (None, None)
+    logprobs: tuple[float, float] | None = None
 
     @property
     def scored(self) -> bool:
@@ -140,6 +143,8 @@ def _flip(pair: Pair, gain: float | None) -> Flip:
         first_difference=_differing(then.answer, now.answer) if generated else None,
         generated=generated,
         error=now.error,
+        margins=(then.margin, now.margin),
+        logprobs=_logprobs(now),
     )
 
 
@@ -150,6 +155,12 @@ def _differing(then: str | None, now: str) -> Difference | Same | None:
     if recorded == then:
         return Same.WHOLE if now == then else Same.RECORDED
     return first_difference(then, recorded)
+
+
+def _logprobs(now: ItemResult) -> tuple[float, float] | None:
+    if now.choice is None or now.target not in now.choices or len(now.logprobs) != len(now.choices):
+        return None
+    return now.logprobs[now.choice], now.logprobs[now.choices.index(now.target)]
 
 
 def _swing(pair: Pair) -> float | None:

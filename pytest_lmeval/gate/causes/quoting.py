@@ -9,6 +9,8 @@ from __future__ import annotations
 import unicodedata
 
 _MORE = "..."
+# What was there is marked as [-so-], what is there now as {+so+}.
+_OPENING, _CLOSING = {"-": "[", "+": "{"}, {"-": "]", "+": "}"}
 
 
 def columns(text: str) -> int:
@@ -40,7 +42,7 @@ def spelled(text: str, width: int) -> str:
 
 def spelled_end(text: str, width: int) -> str:
     """Spell the end of ``text`` without quotes in at most ``width`` columns."""
-    pieces = [_escaped(char) for char in text[-width:]]
+    pieces = _pieces(text[-width:])
     whole = len(text) <= width and columns("".join(pieces)) <= width
     while not whole and pieces and columns("".join(pieces)) + len(_MORE) > width:
         pieces.pop(0)
@@ -48,7 +50,7 @@ def spelled_end(text: str, width: int) -> str:
 
 
 def _fitted(text: str, longer: bool, width: int) -> str:
-    pieces = [_escaped(char) for char in text]
+    pieces = _pieces(text)
     whole = not longer and columns("".join(pieces)) <= width
     while not whole and pieces and columns("".join(pieces)) + len(_MORE) > width:
         pieces.pop()
@@ -61,6 +63,15 @@ def _quoted_head(text: str, count: int) -> str:
 
 def _quoted_tail(text: str, count: int) -> str:
     return (_MORE if count < len(text) else "") + repr(text[len(text) - count :])
+
+
+def _pieces(text: str) -> list[str]:
+    """Escape each character. What would look like a mark of ours, as ``{+this+}``, is no mark."""
+    pieces = [_escaped(char) for char in text]
+    for at, char in enumerate(text):
+        if char in _OPENING and (text[at - 1 : at] == _OPENING[char] or text[at + 1 : at + 2] == _CLOSING[char]):
+            pieces[at] = f"\\x{ord(char):02x}"
+    return pieces
 
 
 def _escaped(char: str) -> str:
