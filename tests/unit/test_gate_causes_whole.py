@@ -48,9 +48,10 @@ def test_answers_that_took_another_form(tmp_path: Path) -> None:
     assert (found.documents, found.regressed, found.kinds) == (COUNT, 20, {Kind.NOT_EXTRACTED: 20})
     shown = account_lines(found, verbosity=0)
     assert shown[2].startswith("likely cause: 20 of 20 lost documents have an answer, but the filter finds none")
-    assert "slice topic = 'a': -100.00 points (20 worse, 0 better of 20; the others +0.00 points; q < 0.001)" in shown
+    assert "slice topic = 'a': -100.00 points (20 worse, 0 better of 20; the others +0.00" in shown
     assert "  found then '1', now '[invalid]'" in shown
-    assert "  text  [-The-]{+It+} equals 1." in shown
+    assert "  then  [-The-] sum is 1." in shown
+    assert "  now   {+It+} equals 1." in shown
 
 
 def test_other_choices(tmp_path: Path) -> None:
