@@ -21,7 +21,7 @@ VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_PIP := $(VLLM_BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO_TASKS := tasks/hellaswag.yaml tasks/arc_easy.yaml tasks/demo
 
-.PHONY: help demo test test-engines conformance bench bench-engines bench-report gate-simulation gate-models lint typecheck check clean
+.PHONY: help demo docs test test-engines conformance bench bench-engines bench-report gate-simulation gate-models lint typecheck check clean
 
 help:
 	@echo "make demo       a real model on real benchmarks, against the committed baselines"
@@ -33,6 +33,7 @@ help:
 	@echo "make bench-report  the HTML report of large runs: seconds to write, megabytes, milliseconds to open; five minutes"
 	@echo "make gate-simulation  false-alarm rates and power of the regression gate; three minutes"
 	@echo "make gate-models  what the gate says of real models: other batches, fewer bits, a smaller model; a quarter of an hour"
+	@echo "make docs       the documentation as a site, in .lmeval/site"
 	@echo "make check      formatting, lint and types"
 	@echo "make clean      remove the virtual environment and everything made by these commands"
 
@@ -68,6 +69,11 @@ gate-simulation: $(VENV)/.test
 gate-models: $(VENV)/.test $(DEMO_DATA)/.complete
 	$(BIN)/python -m benchmarks.gate.models --demo-data=$(DEMO_DATA) $(ARGS)
 
+# Of a page or link that is missing mkdocs makes an error; the notice is about its theme's successor.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	$(BIN)/python scripts/docs_check.py .lmeval/site
+
 check: lint typecheck
 
 lint: $(VENV)/.test
@@ -98,6 +104,11 @@ $(VENV)/.test: $(VENV)/.demo
 	@# No wheel has the schema of JUnit files: it is in pytest's source distribution (tests/junit_schema.py).
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary=pytest \
 		--dest=$(VENV)/schemas pytest==9.2.0
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base pyproject.toml
+	@echo "== install: what makes the site"
+	$(PIP) -e '.[docs]'
 	@touch $@
 
 # The wheels of torchvision, torchaudio and torchcodec that come along are built for CUDA; without it transformers'
