@@ -188,8 +188,13 @@ def _described(module: str, found: Any) -> str:
 
 
 def _field(field: dataclasses.Field[Any]) -> str:
-    default = "" if field.default is dataclasses.MISSING else f" = {field.default!r}"
-    return f"    {field.name}: {field.type}{default}"
+    default = "" if field.default is dataclasses.MISSING else f" = {_literal(field.default)}"
+    return f"    {field.name}: {field.type}{default}".replace("'", '"')
+
+
+def _literal(value: Any) -> str:
+    """The value as ruff, which also formats the blocks of pages, would spell it."""
+    return json.dumps(value) if type(value) is str else repr(value)
 
 
 def _signature(function: Any) -> str:

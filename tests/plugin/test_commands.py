@@ -16,7 +16,11 @@ from .commands import ROOT, Shown, shown_commands
 from .project import Project
 
 #: Pages whose commands another test runs, with the output that they show.
-GUIDES = {"docs/writing-a-task.md": "test_guides.py", "docs/own-backend.md": "test_own_backend.py"}
+GUIDES = {
+    "docs/writing-a-task.md": "test_guides.py",
+    "docs/own-backend.md": "test_own_backend.py",
+    "docs/walk.md": "test_walk.py",
+}
 
 #: First words of what does not run here, and why. That what they name exists is checked below.
 NOT_RUN = {
