@@ -149,7 +149,7 @@ def test_what_the_harness_ran_yesterday_gates_today(
         assert main(["compare", str(then), str(run.folder)]) == 1
         told = capsys.readouterr().out
         assert "places: INCOMPARABLE: the baseline was made with other targets" in told
-        assert f"1 incomparable, {len(TASKS) - 1} pass" in told
+        assert f"1 incomparable · {len(TASKS) - 1} pass" in told
     # What is exported of ours is a baseline, too, and comes back as it was.
     exported = pytester.path / "exported"
     assert main(["export", str(run.folder), str(exported)]) == 0

@@ -20,12 +20,16 @@ GUIDES = {
     "docs/writing-a-task.md": "test_guides.py",
     "docs/own-backend.md": "test_own_backend.py",
     "docs/walk.md": "test_walk.py",
+    "docs/runs.md": "test_runs_guide.py",
+    "docs/history.md": "test_runs_guide.py",
 }
 
 #: First words of what does not run here, and why. That what they name exists is checked below.
 NOT_RUN = {
     "pip install": "fetches from an index",
     "make": "is the suite itself, or takes minutes",
+    "export PYTEST_LMEVAL_NOTIFY": "names services of the reader's",
+    "curl --fail": "speaks to GitLab",
 }
 
 #: The tasks that the pages ask for; in the project they are small ones of the same names.

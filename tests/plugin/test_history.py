@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,6 +116,8 @@ def _model_that_knows(project: Project, knows: int) -> None:
     lines = path.read_text().splitlines()
     kept = [f"    knows: int = {knows}" if line.startswith("    knows: int = ") else line for line in lines]
     path.write_text("\n".join(kept) + "\n")
+    # What is compiled is told from the source by size and second, and both may be the same.
+    shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
     sys.modules.pop("pupil", None)
 
 

@@ -48,6 +48,10 @@ def test_from_an_empty_repository_to_a_red_pull_request(tmp_path: Path) -> None:
     assert "capitals: REGRESSED: acc fell by" in failure
     assert "<failure" in failure
     assert "<error" not in failure
+    # Where a reviewer looks: at the task's file, in the summary of the job, and in the report among its artifacts.
+    assert re.search(r"^::error file=tasks/capitals\.yaml,line=1,title=capitals[^:]*::", said, flags=re.MULTILINE), said
+    assert "REGRESSED" in (walk.base / "summary.md").read_text(encoding="utf-8")
+    assert "REGRESSED" in (walk.folder / "gate.html").read_text(encoding="utf-8").upper()
     assert walk.branches() == ["cheaper-model", "main"]
 
 

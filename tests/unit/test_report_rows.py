@@ -121,7 +121,7 @@ def test_a_row_from_a_verdict() -> None:
     )
     assert ROW.source is not None
     assert ROW.source.startswith("baseline of 2026-01-01 (")
-    assert replace(ROW, difference=-0.2, findings=(), source=None) == expected
+    assert replace(ROW, difference=-0.2, findings=(), source=None, settings=None) == expected
     assert ROW.difference == pytest.approx(-0.2)
 
 
